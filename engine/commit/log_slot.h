@@ -1,0 +1,33 @@
+// The log ring and the record index: two slots per retained LSN.
+//
+// A log slot at index lsn mod R is empty for LSN p exactly when its lsn is p - R. Claiming it, by one
+// 16-byte CAS, is the commit point, the LSN and the serialisation order at once; so the log is dense.
+// The record index says where the copied record of an LSN lies, once it is copied.
+//
+// Content is a reference (descriptor instance) or a mark (top bit clear): epoch << 8 | kind.
+#pragma once
+
+#include "commit/descriptor.h"
+
+namespace casbook::commit {
+
+using LogSlot = base::AtomicPair;    // lo = lsn, hi = content
+using IndexSlot = base::AtomicPair;  // lo = lsn, hi = block << 32 | offset in it
+
+constexpr uint64_t make_mark(Kind kind, uint64_t epoch) {
+  return epoch << 8 | static_cast<uint64_t>(kind);
+}
+constexpr Kind mark_kind(uint64_t mark) { return static_cast<Kind>(mark & 0xff); }
+constexpr uint64_t mark_epoch(uint64_t mark) { return mark >> 8; }
+// SEAL(E) ends epoch E; OPEN(E) ends every epoch before E.
+constexpr bool mark_ends(uint64_t mark, uint64_t epoch) {
+  return mark_kind(mark) == Kind::seal ? epoch <= mark_epoch(mark) : epoch < mark_epoch(mark);
+}
+
+constexpr uint64_t kFirstLsn = 1;
+// The content of slot i in a fresh ring of R slots: empty for LSN i (for R, where i is 0).
+constexpr uint64_t fresh_slot_lsn(uint64_t i, uint64_t ring_slots) {
+  return i == 0 ? 0 : i - ring_slots;  // wraps below zero; only equality is ever asked
+}
+
+}  // namespace casbook::commit

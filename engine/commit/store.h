@@ -1,0 +1,60 @@
+// The commit layer's view of a mapped arena: typed pointers, bounds, and nothing else.
+// What is read from the arena is input: indices go through the checked accessors.
+#pragma once
+
+#include "arena/arena.h"
+#include "arena/attachment.h"
+#include "arena/event.h"
+#include "commit/log_slot.h"
+
+namespace casbook::commit {
+
+class Store {
+ public:
+  explicit Store(const arena::Mapping& mapping);
+
+  arena::ControlLines& control() const { return *control_; }
+  LogSlot& slot(uint64_t lsn) const { return slots_[lsn & ring_mask_]; }
+  IndexSlot& index(uint64_t lsn) const { return index_[lsn & ring_mask_]; }
+  uint64_t ring_slots() const { return ring_mask_ + 1; }
+  uint32_t sessions() const { return sessions_; }
+  arena::SessionSlot& session(uint32_t index) const { return session_slots_[index]; }
+  arena::EventLine& event(uint32_t index) const { return events_[index % kEventLines]; }
+  Descriptor& descriptor(uint32_t session, uint32_t index) const {
+    return descriptors_[session * kDescriptorsPerSession + index];
+  }
+  // Null when the reference names a session that does not exist.
+  Descriptor* find_descriptor(uint64_t reference) const {
+    const uint64_t slot = reference_slot(reference);
+    return slot < uint64_t{sessions_} * kDescriptorsPerSession ? descriptors_ + slot : nullptr;
+  }
+  // For units computed by us; asserted in development builds.
+  Cell& cell(Unit unit) const { return *reinterpret_cast<Cell*>(cells_ + unit * kUnitBytes); }
+  // For units read from the arena.
+  bool is_cell(Unit unit, uint32_t word) const;
+  uint32_t word_count(Unit unit) const;
+  uint64_t units() const { return units_; }
+
+  const arena::Mapping& mapping() const { return mapping_; }
+
+  // Format of a fresh arena: log slots, gate, retention, and the word counts of all cells.
+  static void format(arena::Mapping& mapping, bool gate_open);
+
+ private:
+  const arena::Mapping& mapping_;
+  arena::ControlLines* control_;
+  LogSlot* slots_;
+  IndexSlot* index_;
+  uint64_t ring_mask_;
+  uint32_t sessions_;
+  arena::SessionSlot* session_slots_;
+  arena::EventLine* events_;
+  Descriptor* descriptors_;
+  std::byte* cells_;
+  uint64_t units_;
+};
+
+// Words of a cell in each table.
+constexpr uint32_t kTableWords[arena::kCellTableCount] = {15, 7, 15, 3, 15, 15, 31};
+
+}  // namespace casbook::commit

@@ -1,0 +1,171 @@
+#include "log/follower.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace casbook::log {
+
+namespace {
+
+using base::FaultPoint;
+
+enum : uint64_t { kFree = 0, kClaiming = 1, kActive = 2 };
+constexpr uint64_t state_of(uint64_t claim) { return claim & 3; }
+constexpr uint64_t with_state(uint64_t claim, uint64_t state) { return (claim & ~uint64_t{3}) | state; }
+constexpr uint64_t next_generation(uint64_t claim) { return (claim & ~uint64_t{3}) + 4; }
+
+FollowerSlot* slots(const commit::Store& store) {
+  return store.mapping().region<FollowerSlot>(arena::Region::followers);
+}
+
+struct Name {
+  uint64_t words[4] = {};
+  explicit Name(std::string_view text) { std::memcpy(words, text.data(), text.size()); }
+  bool is_of(const FollowerSlot& slot) const {
+    for (int i = 0; i < 4; ++i)
+      if (slot.name[i].load_relaxed() != words[i]) return false;
+    return true;
+  }
+};
+
+// The lowest position that any active follower needs.
+uint64_t lowest_needed(const commit::Store& store) {
+  uint64_t lowest = UINT64_MAX;
+  for (uint32_t i = 0; i < kFollowersMax; ++i) {
+    FollowerSlot& slot = slots(store)[i];
+    // [follower] Acquire: next_lsn was written before the slot became active.
+    if (state_of(slot.claim.lo.load_acquire()) == kActive)
+      lowest = std::min(lowest, slot.next_lsn.load_relaxed());
+  }
+  return lowest;
+}
+
+void recompute(const commit::Store& store) {
+  commit::Retention::recompute_keep(store, [&] { return lowest_needed(store); });
+}
+
+// An active slot of that name, lowest first, below `limit`.
+FollowerSlot* find_active(const commit::Store& store, const Name& name, uint32_t limit) {
+  for (uint32_t i = 0; i < limit; ++i) {
+    FollowerSlot& slot = slots(store)[i];
+    if (state_of(slot.claim.lo.load_acquire()) == kActive && name.is_of(slot))  // [follower]
+      return &slot;
+  }
+  return nullptr;
+}
+
+bool is_takeable(const commit::Store& store, uint64_t claim, uint64_t owner) {
+  return state_of(claim) == kFree ||
+         (state_of(claim) == kClaiming &&
+          !arena::is_attachment_alive(store.mapping(), arena::AttachmentRef{owner}));
+}
+
+}  // namespace
+
+Result<Follower> Follower::open(const commit::Store& store, arena::AttachmentRef owner,
+                                std::string_view text, FullPolicy policy, Start start) {
+  if (text.empty() || text.size() > kFollowerNameBytesMax)
+    return Error{Code::bad_argument, false, 0, 0, "follower name: expected 1 to 32 bytes"};
+  const Name name(text);
+  if (FollowerSlot* slot = find_active(store, name, kFollowersMax)) {
+    const auto index = static_cast<uint32_t>(slot - slots(store));
+    const base::Pair seen{slot->claim.lo.load_acquire(), slot->claim.hi.load_acquire()};  // [follower]
+    // [follower] Resumed: the owner changes, the position stays.
+    slot->claim.cas16_acq_rel(seen, {seen.lo, owner.value});
+    const uint64_t next = slot->next_lsn.load_relaxed();
+    commit::Retention::hold(store, next);  // F2
+    return Follower(store, index, seen.lo, next);
+  }
+  for (uint32_t i = 0; i < kFollowersMax; ++i) {
+    FollowerSlot& slot = slots(store)[i];
+    const base::Pair seen{slot.claim.lo.load_acquire(), slot.claim.hi.load_acquire()};  // [follower]
+    if (!is_takeable(store, seen.lo, seen.hi)) continue;
+    const uint64_t claim = with_state(next_generation(seen.lo), kClaiming);
+    // [follower] Claimed.
+    if (!slot.claim.cas16_acq_rel(seen, {claim, owner.value})) continue;
+    base::fault_point(FaultPoint::follower_after_claim);  // F1
+    for (int w = 0; w < 4; ++w) slot.name[w].store_relaxed(name.words[w]);
+    slot.policy.store_relaxed(static_cast<uint64_t>(policy));
+    // Conservative until the true start is known: it can only hold too much.
+    uint64_t next = log_floor(store);
+    slot.next_lsn.store_relaxed(next);
+    const uint64_t active = with_state(claim, kActive);
+    // [follower] Release: name and position before the slot counts.
+    if (!slot.claim.cas16_acq_rel({claim, owner.value}, {active, owner.value})) continue;
+    // Bounded: the floor only rises while nobody holds it, and each round starts from it.
+    while (!commit::Retention::hold(store, next)) slot.next_lsn.store_relaxed(next = log_floor(store));
+    base::fault_point(FaultPoint::follower_after_keep);
+    Follower follower(store, i, active, next);
+    if (start == Start::end) {
+      follower.next_ = log_end(store);
+      follower.release();
+    }
+    // Two processes may have registered one name at once: the lower slot stays.
+    if (find_active(store, name, i)) {
+      follower.remove();
+      return open(store, owner, text, policy, start);
+    }
+    return follower;
+  }
+  return Code::followers_full;
+}
+
+Fetch Follower::next(Record& record) {
+  // [follower] Dropped or removed by somebody else: nothing is held any more.
+  if (slots(*store_)[slot_].claim.lo.load_acquire() != claim_) return Fetch::overrun;
+  const Fetch result = fetch(*store_, next_, record);
+  if (result == Fetch::got) ++next_;
+  return result;
+}
+
+void Follower::release() {
+  slots(*store_)[slot_].next_lsn.store_relaxed(next_);  // errs on the low side when read late
+  recompute(*store_);
+}
+
+void Follower::remove() {
+  FollowerSlot& slot = slots(*store_)[slot_];
+  const uint64_t owner = slot.claim.hi.load_acquire();  // [follower]
+  slot.claim.cas16_acq_rel({claim_, owner}, {with_state(claim_, kFree), 0});  // [follower]
+  recompute(*store_);
+}
+
+bool drop_laggards(const commit::Store& store) {
+  const uint64_t keep = commit::Retention(store).keep();
+  if (keep == UINT64_MAX) return false;
+  bool dropped = false;
+  for (uint32_t i = 0; i < kFollowersMax; ++i) {
+    FollowerSlot& slot = slots(store)[i];
+    const base::Pair seen{slot.claim.lo.load_acquire(), slot.claim.hi.load_acquire()};  // [follower]
+    if (state_of(seen.lo) != kActive || slot.next_lsn.load_relaxed() > keep ||
+        static_cast<FullPolicy>(slot.policy.load_relaxed()) != FullPolicy::drop_follower)
+      continue;
+    // [follower] Its next() sees that the claim is another.
+    dropped |= slot.claim.cas16_acq_rel(seen, {with_state(next_generation(seen.lo), kFree), 0});
+  }
+  if (dropped) recompute(store);
+  return dropped;
+}
+
+std::vector<FollowerInfo> list_followers(const commit::Store& store) {
+  std::vector<FollowerInfo> list;
+  const uint64_t end = log_end(store);
+  for (uint32_t i = 0; i < kFollowersMax; ++i) {
+    FollowerSlot& slot = slots(store)[i];
+    const uint64_t claim = slot.claim.lo.load_acquire();  // [follower]
+    if (state_of(claim) != kActive) continue;
+    char name[kFollowerNameBytesMax + 1] = {};
+    for (int w = 0; w < 4; ++w) {
+      const uint64_t word = slot.name[w].load_relaxed();
+      std::memcpy(name + 8 * w, &word, 8);
+    }
+    const uint64_t next = slot.next_lsn.load_relaxed();
+    const arena::AttachmentRef owner{slot.claim.hi.load_acquire()};  // [follower]
+    list.push_back({name, next, end > next ? end - next : 0,
+                    static_cast<FullPolicy>(slot.policy.load_relaxed()),
+                    arena::is_attachment_alive(store.mapping(), owner)});
+  }
+  return list;
+}
+
+}  // namespace casbook::log

@@ -1,0 +1,75 @@
+// Followers: readers that the ring waits for (a journal, replication, an auditor).
+//
+// A follower registers by name and holds every record from its position on. What a full ring does
+// is its policy: refuse payments with `backpressure`, or drop the follower. A dead follower goes on
+// holding (its name resumes where it stopped) until it is resumed, dropped or removed.
+//
+//   free --CAS--> claiming --> active --> free
+//
+// Crash windows: F1 claiming, by a dead attachment: the next registration takes the slot. F2 active,
+// keep not lowered yet: nobody was promised anything; resuming the name lowers it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arena/attachment.h"
+#include "commit/retention.h"
+#include "log/log_reader.h"
+
+namespace casbook::log {
+
+enum class FullPolicy : uint64_t { refuse_payments = 0, drop_follower = 1 };
+
+constexpr uint32_t kFollowerNameBytesMax = 32;
+
+// Two cache lines. Writer: its follower; claim also by whoever drops or re-uses it.
+struct alignas(128) FollowerSlot {
+  base::AtomicPair claim;      // {generation << 2 | 0 free, 1 claiming, 2 active; AttachmentRef}
+  base::AtomicU64 next_lsn;    // what it needs next
+  base::AtomicU64 policy;
+  base::AtomicU64 name[4];     // zero-filled
+  base::AtomicU64 reserved[8];
+};
+static_assert(sizeof(FollowerSlot) == 128);
+
+class Follower {
+ public:
+  // Registers `name`, or resumes it where it stopped. A new follower starts at the end of the log,
+  // or at the oldest record held. Errors: bad_argument, followers_full.
+  enum class Start { end, oldest };
+  static Result<Follower> open(const commit::Store& store, arena::AttachmentRef owner,
+                               std::string_view name, FullPolicy policy, Start start);
+
+  // The next record, without giving it up yet. overrun: this follower was dropped.
+  Fetch next(Record& record);
+  // Everything returned by next() so far may be overwritten.
+  void release();
+  // Takes the registration back; the ring waits no more.
+  void remove();
+
+  uint64_t next_lsn() const { return next_; }
+
+ private:
+  Follower(const commit::Store& store, uint32_t slot, uint64_t claim, uint64_t next)
+      : store_(&store), slot_(slot), claim_(claim), next_(next) {}
+  const commit::Store* store_;
+  uint32_t slot_;
+  uint64_t claim_;
+  uint64_t next_;
+};
+
+struct FollowerInfo {
+  std::string name;
+  uint64_t next_lsn, lag;
+  FullPolicy policy;
+  bool is_alive;
+};
+// For status: every active follower.
+std::vector<FollowerInfo> list_followers(const commit::Store& store);
+
+// Drops the followers whose policy says so and that lag furthest. True: something was dropped.
+bool drop_laggards(const commit::Store& store);
+
+}  // namespace casbook::log

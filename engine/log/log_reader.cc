@@ -1,0 +1,103 @@
+#include "log/log_reader.h"
+
+#include "log/block_space.h"
+
+namespace casbook::log {
+
+namespace {
+
+enum class Try { got, moved, damaged };
+
+bool is_above_floor(const commit::Store& store, uint64_t lsn) {
+  if (base::mutated(base::Mutant::reader_skips_floor)) return true;
+  // [floor] Acquire: who raised the floor did so before it overwrote a byte.
+  return store.control().retention.lo.load_acquire() <= lsn;
+}
+
+// From its block. `moved`: overwritten while it was copied.
+Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, Record& record) {
+  uint64_t words_max = 0;
+  const base::AtomicU64* source = find_record_words(store, where, words_max);
+  if (!source) return is_above_floor(store, lsn) ? Try::damaged : Try::moved;
+  uint64_t words[kRecordWordsMax];
+  words[0] = source[0].load_relaxed();
+  const uint32_t count = encoded_words(words[0]);
+  const bool fits = count != 0 && count <= words_max;
+  for (uint32_t i = 1; fits && i < count; ++i) words[i] = source[i].load_relaxed();
+  // [floor] Fence: the bytes before the floor.
+  base::acquire_fence();
+  if (!is_above_floor(store, lsn)) return Try::moved;
+  if (!fits || !decode(words, count, record) || record.position.lsn() != lsn) return Try::damaged;
+  return Try::got;
+}
+
+// From the descriptor that the log slot names. `moved`: recycled, so a copy exists by now.
+Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t reference,
+                     Record& record) {
+  const commit::Descriptor* descriptor = store.find_descriptor(reference);
+  if (!descriptor) return Try::damaged;
+  const uint64_t sequence = commit::reference_sequence(reference);
+  // [publish] Acquire: the body, and the agreed values that precede every claim.
+  if (!commit::is_instance(descriptor->status.lo.load_acquire(), sequence)) return Try::moved;
+  read_descriptor(*descriptor, lsn, record);
+  // [recycle] Fence: the body before the second look.
+  base::acquire_fence();
+  return commit::is_instance(descriptor->status.lo.load_relaxed(), sequence) ? Try::got
+                                                                            : Try::moved;
+}
+
+void make_mark_record(uint64_t lsn, uint64_t mark, Record& record) {
+  record = {};
+  record.position = Position::of(commit::mark_epoch(mark), lsn);
+  record.kind = commit::mark_kind(mark);
+}
+
+}  // namespace
+
+Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
+  // Progress: another round means that the record was copied or the floor passed it meanwhile.
+  for (;;) {
+    if (!is_above_floor(store, lsn)) return Fetch::overrun;
+    commit::IndexSlot& index = store.index(lsn);
+    // [record] Acquire, place between two looks at the LSN.
+    const uint64_t indexed = index.lo.load_acquire();
+    const uint64_t where = index.hi.load_relaxed();
+    base::acquire_fence();  // [record]
+    if (index.lo.load_relaxed() != indexed) continue;
+    if (indexed > lsn && !base::mutated(base::Mutant::reader_skips_floor)) return Fetch::overrun;
+    if (indexed == lsn) {
+      const Try result = fetch_copy(store, lsn, where, record);
+      if (result == Try::moved) return Fetch::overrun;
+      return result == Try::got ? Fetch::got : Fetch::damaged;
+    }
+    commit::LogSlot& slot = store.slot(lsn);
+    // [claim] LSN, content, LSN.
+    const uint64_t slot_lsn = slot.lo.load_acquire();
+    const uint64_t content = slot.hi.load_relaxed();
+    base::acquire_fence();  // [claim]
+    if (slot.lo.load_relaxed() != slot_lsn) continue;
+    if (slot_lsn == lsn - store.ring_slots()) return Fetch::end;
+    if (slot_lsn != lsn) return slot_lsn < lsn ? Fetch::end : Fetch::overrun;
+    if (!commit::is_reference(content)) {
+      make_mark_record(lsn, content, record);
+      return Fetch::got;
+    }
+    const Try result = fetch_descriptor(store, lsn, content, record);
+    if (result == Try::got) return Fetch::got;
+    if (result == Try::damaged) return Fetch::damaged;
+  }
+}
+
+uint64_t log_end(const commit::Store& store) {
+  // [tail] Acquire: everything below is claimed.
+  uint64_t p = store.control().tail.load_acquire();
+  // Bounded by the commits of others while we look. [claim]
+  while (store.slot(p).lo.load_acquire() == p) ++p;
+  return p;
+}
+
+uint64_t log_floor(const commit::Store& store) {
+  return store.control().retention.lo.load_acquire();  // [floor]
+}
+
+}  // namespace casbook::log

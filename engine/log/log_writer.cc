@@ -1,0 +1,51 @@
+#include "log/log_writer.h"
+
+#include "log/follower.h"
+#include "log/record.h"
+
+namespace casbook::log {
+
+using base::FaultPoint;
+using base::Mutant;
+using commit::CommitResult;
+using commit::Outcome;
+
+CommitResult LogWriter::commit(const commit::WriteSet& set) {
+  const auto pending = committer_.pending_record();
+  if (pending.is_pending && !copy_record(pending.descriptor, pending.lsn)) {
+    drop_laggards(store_);
+    if (!copy_record(pending.descriptor, pending.lsn)) return {.outcome = Outcome::backpressure};
+  }
+  CommitResult result = committer_.commit(set);
+  if (result.outcome == Outcome::backpressure && drop_laggards(store_))
+    result = committer_.commit(set);
+  // No room now is no harm: the descriptor keeps the record, and its next use tries again.
+  if (result.outcome == Outcome::committed)
+    copy_record(result.descriptor, Position{result.position}.lsn());
+  return result;
+}
+
+// Crash windows: R1 room reserved, nothing written: wasted. R2 bytes written, not published:
+// wasted, and the slot's next owner copies again. R3 published: done.
+bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
+  Record record;
+  read_descriptor(store_.descriptor(committer_.session(), descriptor), lsn, record);
+  uint64_t words[kRecordWordsMax];
+  const uint32_t count = encode(record, words);
+  const BlockSpace::Room room = blocks_.reserve(count * 8, lsn);
+  if (!room.words) return false;
+  commit::IndexSlot& index = store_.index(lsn);
+  const base::Pair seen{index.lo.load_relaxed(), index.hi.load_relaxed()};
+  // [record] The bug to be caught: published before it is written.
+  if (base::mutated(Mutant::publish_before_bytes)) index.cas16_acq_rel(seen, {lsn, room.where});
+  for (uint32_t i = 0; i < count; ++i) room.words[i].store_relaxed(words[i]);
+  base::fault_point(FaultPoint::record_before_publish);
+  // [record] Release: the bytes are complete for whoever finds the record here. Fails when the ring
+  // has lapped this LSN, and then nobody is promised the record any more.
+  if (seen.lo >= lsn || !index.cas16_acq_rel(seen, {lsn, room.where})) blocks_.give_back(count * 8);
+  if (base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(count * 8);
+  base::fault_point(FaultPoint::record_after_publish);
+  return true;
+}
+
+}  // namespace casbook::log

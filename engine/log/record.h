@@ -1,0 +1,60 @@
+// Records: what the log says of one commit. Complete in themselves: old and new value of every
+// word, so that the past, replicas and audits need nothing else.
+//
+// In a block, 8-byte little-endian words:
+//   0  bytes:32 | kind:8 | changes:8 | notes:8 | format:8      3  book time, ms
+//   1  XXH3 of all other words                                 4  changes, 4 words each
+//   2  position                                                .. notes
+#pragma once
+
+#include <casbook/types.h>
+
+#include "commit/descriptor.h"
+
+namespace casbook::log {
+
+using commit::Kind;
+using commit::Mode;
+using commit::Unit;
+
+// One entry of the commit, resolved.
+//   set    prior = version the cell had, new_value, old_value
+//   add    prior = 0, new_value, old_value (as agreed under the lock)
+//   guard  prior = version the cell had
+//   check  prior = version the word had
+//   deny   prior = delta, new_value = the bound it would have crossed, old_value
+struct Change {
+  uint64_t where = 0, prior = 0, new_value = 0, old_value = 0;
+
+  Unit unit() const { return where >> 8; }
+  uint32_t word() const { return (where >> 3) & 31; }
+  Mode mode() const { return static_cast<Mode>(where & 7); }
+  bool writes() const { return mode() == Mode::set || mode() == Mode::add; }
+};
+
+struct Record {
+  Position position;
+  int64_t time_ms = 0;
+  Kind kind = Kind::none;
+  uint32_t change_count = 0, note_count = 0;
+  Change changes[kEntriesMax];
+  uint64_t notes[kNoteWordsMax];
+};
+
+constexpr uint8_t kRecordFormat = 1;  // bump when a word changes its meaning
+constexpr uint32_t kRecordHeadWords = 4;
+constexpr uint32_t kRecordWordsMax = kRecordHeadWords + 4 * kEntriesMax + kNoteWordsMax;
+static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4, "a block holds several of the largest");
+
+// Returns the number of words written to `words` (room for kRecordWordsMax).
+uint32_t encode(const Record& record, uint64_t* words);
+// The length in words that the first word claims; 0 when it cannot be a record.
+uint32_t encoded_words(uint64_t first_word);
+// False: not a record, or its checksum is wrong.
+bool decode(const uint64_t* words, uint32_t count, Record& record);
+
+// The record of the instance in `descriptor`, claimed at `lsn`. Not validated: the caller checks
+// that the instance was not recycled meanwhile.
+void read_descriptor(const commit::Descriptor& descriptor, uint64_t lsn, Record& record);
+
+}  // namespace casbook::log

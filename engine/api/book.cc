@@ -1,0 +1,201 @@
+#include <casbook/book.h>
+
+#include "api/core.h"
+#include "api/log_impl.h"
+#include "api/plan.h"
+#include "api/session_impl.h"
+#include "book/reading.h"
+#include "log/follower.h"
+
+namespace casbook {
+
+struct Book::Impl {
+  explicit Impl(std::shared_ptr<api::Core> shared) : core(std::move(shared)) {}
+  std::shared_ptr<api::Core> core;
+};
+
+namespace api {
+
+Core::Core(std::unique_ptr<arena::Mapping> mapped)
+    : mapping(std::move(mapped)),
+      store(*mapping),
+      tables(store),
+      accounts(store, tables),
+      ids(store, tables) {}
+
+namespace {
+
+Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::string_view name,
+                                        arena::Access access) {
+  base::arm_fault_from_environment();
+  auto mapping = arena::attach(directory, std::string(name), access);
+  if (!mapping) return mapping.error();
+  auto core = std::make_shared<Core>(std::move(*mapping));
+  if (access == arena::Access::read_only) return core;
+  // What a dead session left undecided is run by an executor of the taker's own.
+  auto attachment = arena::Attachment::open(*core->mapping, [store = &core->store](uint32_t s) {
+    commit::Executor(*store).run_session(s);
+  });
+  if (!attachment) return attachment.error();
+  core->attachment = std::move(*attachment);
+  return core;
+}
+
+}  // namespace
+}  // namespace api
+
+Book::Book(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Book::Book(Book&&) noexcept = default;
+Book& Book::operator=(Book&&) noexcept = default;
+Book::~Book() = default;
+
+Result<Book> Book::create(std::string_view name, const CreateOptions& options) {
+  base::arm_fault_from_environment();
+  auto request = api::plan_arena(name, options);
+  if (!request) return request.error();
+  auto created = arena::create(
+      *request, [](arena::Mapping& mapping) { commit::Store::format(mapping, true); });
+  if (!created) return created.error();
+  return attach(name, options.directory);
+}
+
+Result<Book> Book::attach(std::string_view name, const std::string& directory) {
+  auto core = api::open_core(directory, name, arena::Access::read_write);
+  if (!core) return core.error();
+  return Book(std::make_shared<Impl>(std::move(*core)));
+}
+
+Result<Book> Book::observe(std::string_view name, const std::string& directory) {
+  auto core = api::open_core(directory, name, arena::Access::read_only);
+  if (!core) return core.error();
+  return Book(std::make_shared<Impl>(std::move(*core)));
+}
+
+Result<void> Book::destroy(std::string_view name, const std::string& directory) {
+  return arena::destroy(directory, std::string(name));
+}
+
+Result<Session> Book::open_session() {
+  api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  if (!core.attachment) return Code::read_only;
+  auto slot = core.attachment->open_session();
+  if (!slot) return slot.error();
+  return Session(std::make_unique<Session::Impl>(impl_->core, *slot));
+}
+
+Result<LedgerInfo> Book::find_ledger(std::string_view name) const {
+  if (impl_->core->is_forked()) return Code::forked;
+  return impl_->core->accounts.find_ledger(name);
+}
+
+std::vector<LedgerInfo> Book::ledgers() const {
+  std::vector<LedgerInfo> list;
+  if (impl_->core->is_forked()) return list;
+  const uint64_t opened = impl_->core->accounts.ledgers_opened();
+  for (uint32_t i = 0; i < opened; ++i)
+    if (auto ledger = impl_->core->accounts.ledger_at(i)) list.push_back(*ledger);
+  return list;
+}
+
+Result<Account> Book::find_account(const AccountId& id) const {
+  if (impl_->core->is_forked()) return Code::forked;
+  return impl_->core->accounts.find(id);
+}
+
+Result<AccountInfo> Book::account_info(Account account) const {
+  if (impl_->core->is_forked()) return Code::forked;
+  return impl_->core->accounts.info(account);
+}
+
+Result<Balance> Book::balance(Account account) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::read_balance(core.store, core.tables, account);
+}
+
+Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts,
+                                            Position at) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::read_balances(core.store, core.tables, accounts, at);
+}
+
+Result<BookSnapshot> Book::snapshot(Position at) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::read_book(core.store, core.tables, core.accounts, at);
+}
+
+Result<std::vector<HistoryLine>> Book::history(Account account, Position from,
+                                               uint32_t count_max) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::read_history(core.store, core.tables, account, from, count_max);
+}
+
+Result<PaymentInfo> Book::lookup(const PaymentId& id) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::look_up(core.store, core.tables, core.ids, id);
+}
+
+Result<AuditReport> Book::audit() const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  return book::audit(core.store, core.tables, core.accounts);
+}
+
+Result<LogReader> Book::read_log(Position from) const {
+  const auto& core = impl_->core;
+  if (core->is_forked()) return Code::forked;
+  return LogReader::Impl::open(core, from);
+}
+
+Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool from_oldest) {
+  const auto& core = impl_->core;
+  if (core->is_forked()) return Code::forked;
+  if (!core->attachment) return Code::read_only;
+  auto follower = log::Follower::open(
+      core->store, core->attachment->ref(), name, static_cast<log::FullPolicy>(policy),
+      from_oldest ? log::Follower::Start::oldest : log::Follower::Start::end);
+  if (!follower) return follower.error();
+  return LogFollower(std::make_unique<LogFollower::Impl>(core, *follower));
+}
+
+Result<LeaseInfo> Book::lease(std::string_view name) const {
+  if (impl_->core->is_forked()) return Code::forked;
+  return lease::Leases(impl_->core->store, {}).info(name);
+}
+
+std::vector<LeaseInfo> Book::leases() const {
+  if (impl_->core->is_forked()) return {};
+  return lease::Leases(impl_->core->store, {}).list();
+}
+
+Position Book::position() const {
+  if (impl_->core->is_forked()) return {};
+  const commit::Store& store = impl_->core->store;
+  log::Record record;
+  // Bounded by the commits of others: the last record may be overrun while we look.
+  for (;;) {
+    const uint64_t end = log::log_end(store);
+    if (end == commit::kFirstLsn) return {};
+    if (log::fetch(store, end - 1, record) == log::Fetch::got) return record.position;
+  }
+}
+
+BookStatus Book::status() const {
+  if (impl_->core->is_forked()) return {};
+  BookStatus status = api::read_status(*impl_->core);
+  status.position = position();
+  return status;
+}
+
+Result<uint32_t> Book::take_over_the_dead() {
+  if (impl_->core->is_forked()) return Code::forked;
+  if (!impl_->core->attachment) return Code::read_only;
+  return impl_->core->attachment->take_over_the_dead();
+}
+
+}  // namespace casbook

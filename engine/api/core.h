@@ -1,0 +1,31 @@
+// What Book, Session and the log readers share: one process's view of one book.
+#pragma once
+
+#include <memory>
+
+#include <casbook/book.h>
+
+#include "arena/arena.h"
+#include "arena/attachment.h"
+#include "book/accounts.h"
+#include "book/payment_ids.h"
+#include "lease/leases.h"
+
+namespace casbook::api {
+
+struct Core {
+  explicit Core(std::unique_ptr<arena::Mapping> mapped);
+
+  bool is_forked() const { return mapping->is_forked(); }
+
+  std::unique_ptr<arena::Mapping> mapping;
+  commit::Store store;
+  book::Tables tables;
+  book::Accounts accounts;
+  book::PaymentIds ids;                       // for look-ups; sessions have their own
+  std::unique_ptr<arena::Attachment> attachment;  // null: read-only. Last: freed first.
+};
+
+BookStatus read_status(const Core& core);
+
+}  // namespace casbook::api

@@ -1,0 +1,13 @@
+// From the limits that a caller gives to the regions and tables of an arena.
+#pragma once
+
+#include <casbook/book.h>
+
+#include "arena/arena.h"
+
+namespace casbook::api {
+
+// Errors: bad_argument, naming the limit and its range.
+Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options);
+
+}  // namespace casbook::api

@@ -1,0 +1,81 @@
+// Book::status(): everything an operator asks first, read without delaying anybody.
+#include <casbook/book.h>
+
+#include <cstring>
+
+#include "api/core.h"
+#include "log/follower.h"
+
+namespace casbook::api {
+
+namespace {
+
+std::vector<SessionStatus> list_sessions(const Core& core) {
+  std::vector<SessionStatus> list;
+  const auto* attachments =
+      core.mapping->region<arena::AttachmentSlot>(arena::Region::attachments);
+  for (uint32_t i = 0; i < core.store.sessions(); ++i) {
+    const arena::SessionSlot& slot = core.store.session(i);
+    const uint64_t state = slot.owner.lo.load_relaxed();
+    const arena::AttachmentRef owner{slot.owner.hi.load_relaxed()};
+    if (static_cast<arena::SlotState>(state & 3) != arena::SlotState::live) continue;
+    if (owner.index() >= core.mapping->geometry().attachments) continue;
+    SessionStatus status;
+    status.index = i;
+    status.attachment = owner.index();
+    status.pid = static_cast<int64_t>(attachments[owner.index()].pid.load_relaxed());
+    status.alive = arena::is_attachment_alive(*core.mapping, owner);
+    status.commits = slot.commits.load_relaxed();
+    status.conflicts = slot.conflicts.load_relaxed();
+    status.refusals = slot.refusals.load_relaxed();
+    status.helps = slot.helps.load_relaxed();
+    list.push_back(status);
+  }
+  return list;
+}
+
+void add_limits(const Core& core, BookStatus& status) {
+  const arena::Geometry& geometry = core.mapping->geometry();
+  status.accounts_max = geometry.accounts;
+  status.ledgers_max = geometry.ledgers;
+  status.payments_max = geometry.payments;
+  status.leases_max = geometry.leases;
+  status.sessions_max = static_cast<uint32_t>(geometry.sessions);
+  status.records_max = geometry.records;
+  status.window = std::chrono::milliseconds(geometry.window_ms);
+  status.payments_per_second_sustained =
+      static_cast<double>(geometry.payments) * 1000.0 / static_cast<double>(geometry.window_ms);
+}
+
+}  // namespace
+
+BookStatus read_status(const Core& core) {
+  BookStatus status;
+  const arena::FixedHeader& header = core.mapping->header();
+  const auto* name = reinterpret_cast<const char*>(header.book_name);
+  status.name = std::string(name, strnlen(name, sizeof(header.book_name)));
+  status.path = core.mapping->path();
+  status.bytes = header.file_bytes;
+  add_limits(core, status);
+  status.accounts = core.accounts.accounts_opened();
+  status.ledgers = core.accounts.ledgers_opened();
+  const auto fill = core.ids.fill();
+  status.payment_entries = fill.entries_used;
+  status.payment_entries_max = fill.entries_total;
+  status.leases_held = lease::Leases(core.store, {}).list().size();
+  const uint64_t floor = log::log_floor(core.store);
+  const uint64_t end = log::log_end(core.store);
+  status.records_held = end > floor ? end - floor : 0;
+  // [gate] Only looked at.
+  const uint64_t gate = core.store.control().gate.load_acquire();
+  status.open = gate & 1;
+  status.term = gate >> 1;
+  status.takeovers = core.store.control().takeovers.load_relaxed();
+  status.sessions = list_sessions(core);
+  for (const log::FollowerInfo& follower : log::list_followers(core.store))
+    status.followers.push_back({follower.name, follower.lag,
+                                static_cast<FullPolicy>(follower.policy), follower.is_alive});
+  return status;
+}
+
+}  // namespace casbook::api

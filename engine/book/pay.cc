@@ -1,0 +1,333 @@
+#include "book/pay.h"
+
+#include <limits>
+
+#include "base/assert.h"
+#include "book/accounts.h"
+#include "book/book_time.h"
+#include "book/payment_record.h"
+#include "log/log_reader.h"
+
+namespace casbook::book {
+
+using base::FaultPoint;
+using base::Mutant;
+using commit::CellImage;
+using commit::Outcome;
+
+namespace {
+
+constexpr uint32_t kFastAttemptsMax = 3;
+constexpr uint32_t kFastLegsMax = 4;
+constexpr uint32_t kBackoffPausesMax = 64;
+constexpr int64_t kAmountMin = std::numeric_limits<int64_t>::min();
+constexpr int64_t kAmountMax = std::numeric_limits<int64_t>::max();
+
+Error refusal(Code code) { return {code, false, 0, 0, {}}; }
+Error bad_argument(const char* detail) { return {Code::bad_argument, false, 0, 0, detail}; }
+
+bool is_recorded(Code code) {
+  return code == Code::account_closed || code == Code::insufficient_available ||
+         code == Code::ceiling_exceeded;
+}
+
+}  // namespace
+
+void Payer::prefetch(const Payment& payment) const {
+  ids_.prefetch(payment.id());
+  for (uint32_t i = 0; i < std::min(payment.posting_count(), kPostingsMax); ++i)
+    if (payment.postings()[i].account.index < tables_.account_count())
+      base::prefetch_for_write(&store_.cell(tables_.account(payment.postings()[i].account.index)));
+}
+
+Result<Receipt> Payer::pay(const Payment& payment, std::span<const Guard> guards) {
+  if (payment.id().value.kind() == ExternalId::Kind::none)
+    return bad_argument("payment id: expected one");
+  if (payment.posting_count() < kPostingsMin || payment.posting_count() > kPostingsMax)
+    return bad_argument("postings: expected 2 to 8");
+  if (payment.guard_count() > kGuardsMax) return bad_argument("guards: expected at most 4");
+  prefetch(payment);
+  if (auto ok = net(payment); !ok) return ok.error();
+  Result<Receipt> answer = Code::outcome_unknown;
+  // Progress: each further attempt means that another commit changed a cell of this payment; from
+  // the slow lane on, only its id's bucket or the flags of its accounts can still do that.
+  for (uint32_t tries = 0;; ++tries) {
+    const bool slow = tries >= kFastAttemptsMax || leg_count_ > kFastLegsMax;
+    if (attempt(payment, guards, slow, answer) == Step::answered) return answer;
+    for (uint32_t i = 0; i < std::min(1u << std::min(tries, 6u), kBackoffPausesMax); ++i)
+      base::spin_pause();
+  }
+}
+
+// Nets the postings of each account, so that the write set names a word once. Refuses what cannot
+// be judged: amounts out of range, a ledger that does not balance.
+Result<void> Payer::net(const Payment& payment) {
+  leg_count_ = 0;
+  __extension__ using Wide = __int128;
+  Wide net_of[kPostingsMax] = {};
+  for (uint32_t i = 0; i < payment.posting_count(); ++i) {
+    const Posting& posting = payment.postings()[i];
+    if (posting.amount <= 0) return bad_argument("amount: expected 1 to 2^63-1");
+    uint32_t at = 0;
+    while (at < leg_count_ && legs_[at].account != posting.account.index) ++at;
+    if (at == leg_count_) {
+      legs_[leg_count_++] = Leg{};
+      legs_[at].account = posting.account.index;
+      legs_[at].ledger = posting.account.ledger;
+    }
+    if (legs_[at].ledger != posting.account.ledger)
+      return bad_argument("account: one account named with two ledgers");
+    net_of[at] += posting.side == Side::credit ? Wide{posting.amount} : -Wide{posting.amount};
+  }
+  for (uint32_t i = 0; i < leg_count_; ++i) {
+    Wide sum = 0;
+    for (uint32_t j = 0; j < leg_count_; ++j)
+      if (legs_[j].ledger == legs_[i].ledger) sum += net_of[j];
+    if (sum != 0) return bad_argument("postings: expected debits equal to credits in each ledger");
+    legs_[i].overflow = net_of[i] > kAmountMax || net_of[i] < -Wide{kAmountMax};
+    legs_[i].delta = legs_[i].overflow ? 0 : static_cast<int64_t>(net_of[i]);
+  }
+  return {};
+}
+
+Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards, bool slow,
+                           Result<Receipt>& answer) {
+  set_.clear();
+  // [gate] Before everything but bad arguments.
+  if (!(store_.control().gate.load_acquire() & 1)) {
+    answer = refusal(Code::book_closed);
+    return Step::answered;
+  }
+  const int64_t now = book_time_ms(store_);
+  ids_.move_horizon(writer_, now);
+  const IdPlan plan = ids_.plan(writer_.executor(), payment.id(), now, set_);
+  Code code{};
+  switch (plan.kind) {
+    case IdPlan::Kind::found:
+      answer = replay(payment, plan.answer);
+      return Step::answered;
+    case IdPlan::Kind::too_old:
+      answer = refusal(Code::payment_too_old);
+      return Step::answered;
+    case IdPlan::Kind::from_future:
+      answer = refusal(Code::payment_from_future);
+      return Step::answered;
+    case IdPlan::Kind::raced:
+      return Step::again;
+    case IdPlan::Kind::window_full:
+    case IdPlan::Kind::fresh:
+      break;
+  }
+  if (!check_guards(guards, code)) {
+    answer = refusal(code);
+    return Step::answered;
+  }
+  read_legs();
+  Leg* cause = nullptr;
+  code = static_cast<Code>(judge(cause));
+  if (code != Code{} && !is_recorded(code)) {
+    answer = refusal(code);
+    return Step::answered;
+  }
+  if (plan.kind == IdPlan::Kind::window_full) {
+    answer = refusal(Code::payment_window_full);
+    return Step::answered;
+  }
+  const bool refused = code != Code{};
+  if (!slow)
+    add_fast(refused);
+  else if (refused)
+    add_denial(*cause);
+  else
+    add_slow();
+  return finish(payment, static_cast<uint8_t>(code), now, answer);
+}
+
+// The token is the version of the holder's word: it changes with every grant and every release, not
+// with a renewal. Checked here for the answer, and again inside the commit for safety.
+bool Payer::check_guards(std::span<const Guard> guards, Code& code) {
+  for (const Guard& guard : guards) {
+    if (guard.unit >= store_.units() || !store_.is_cell(guard.unit, guard.word)) {
+      code = Code::lease_missing;
+      return false;
+    }
+    CellImage image;
+    commit::read_cell(store_, writer_.executor(), guard.unit, guard.word + 1, image);
+    if (image.value[guard.word] == 0 || guard.word_version == 0) code = Code::lease_missing;
+    if (image.word_version[guard.word] != guard.word_version && code == Code{})
+      code = Code::lease_superseded;
+    if (code != Code{}) return false;
+    bool is_repeated = false;  // the same lease twice is one guard
+    for (const Guard& other : guards.first(&guard - guards.data()))
+      is_repeated |= other.unit == guard.unit;
+    if (!is_repeated && !base::mutated(Mutant::guard_skipped))
+      set_.check(guard.unit, guard.word, guard.word_version);
+  }
+  return true;
+}
+
+void Payer::read_legs() {
+  for (uint32_t i = 0; i < leg_count_; ++i)
+    if (legs_[i].account < tables_.account_count()) read_leg(legs_[i]);
+}
+
+void Payer::read_leg(Leg& leg) {
+  CellImage hot;
+  commit::read_cell(store_, writer_.executor(), tables_.account(leg.account), 3, hot);
+  leg.version = hot.version;
+  leg.traits = hot.value[kTraits];
+  leg.traits_version = hot.word_version[kTraits];
+  leg.available = static_cast<int64_t>(hot.value[kAvailable]);
+  leg.min = kAmountMin, leg.max = kAmountMax;
+  const bool needs_min =
+      leg.delta < 0 && (leg.traits & kHasMin) && !(leg.traits & kMinIsZero);
+  const bool needs_max = leg.delta > 0 && (leg.traits & kHasMax);
+  if (leg.delta < 0 && (leg.traits & kMinIsZero)) leg.min = 0;
+  leg.has_profile_limit = needs_min || needs_max;
+  if (!leg.has_profile_limit) return;
+  // A change of the limits writes the hot cell too, so its version vouches for what is read here.
+  CellImage profile;
+  commit::read_cell(store_, writer_.executor(), tables_.profile(leg.account), kMaxAvailable + 1,
+                    profile);
+  leg.profile_version = profile.version;
+  if (needs_min) leg.min = static_cast<int64_t>(profile.value[kMinAvailable]);
+  if (needs_max) leg.max = static_cast<int64_t>(profile.value[kMaxAvailable]);
+}
+
+uint32_t Payer::judge(Leg*& cause) {
+  uint32_t first = UINT32_MAX;
+  const auto refuse = [&](Code code, Leg& leg) {
+    if (static_cast<uint32_t>(code) < first) first = static_cast<uint32_t>(code), cause = &leg;
+  };
+  for (uint32_t i = 0; i < leg_count_; ++i) {
+    Leg& leg = legs_[i];
+    if (leg.account >= tables_.account_count() || !(leg.traits & kOpened)) {
+      refuse(Code::account_missing, leg);
+      continue;
+    }
+    if ((leg.traits & kLedgerMask) != leg.ledger) refuse(Code::ledger_mismatch, leg);
+    if (leg.traits & kClosed) refuse(Code::account_closed, leg);
+    int64_t after;
+    if (leg.overflow || __builtin_add_overflow(leg.available, leg.delta, &after)) {
+      refuse(Code::amount_overflow, leg);
+      continue;
+    }
+    if (after < leg.min) refuse(Code::insufficient_available, leg);
+    if (after > leg.max) refuse(Code::ceiling_exceeded, leg);
+  }
+  return first == UINT32_MAX ? 0 : first;
+}
+
+// A refusal guards what it judged, else the log would hold one that was false at its position.
+void Payer::add_fast(bool refused) {
+  for (uint32_t i = 0; i < leg_count_; ++i) {
+    const Leg& leg = legs_[i];
+    const Unit unit = tables_.account(leg.account);
+    if (refused || leg.delta == 0) {
+      if (!(refused && base::mutated(Mutant::refusal_unguarded))) set_.guard(unit, leg.version);
+    } else {
+      set_.set(unit, kAvailable, leg.version,
+               static_cast<uint64_t>(leg.available + leg.delta),
+               static_cast<uint64_t>(leg.available));
+    }
+  }
+}
+
+void Payer::add_slow() {
+  for (uint32_t i = 0; i < leg_count_; ++i) {
+    const Leg& leg = legs_[i];
+    const Unit unit = tables_.account(leg.account);
+    set_.check(unit, kTraits, leg.traits_version);
+    if (leg.delta != 0) set_.add(unit, kAvailable, leg.delta, leg.min, leg.max);
+    if (leg.has_profile_limit) set_.guard(tables_.profile(leg.account), leg.profile_version);
+  }
+}
+
+void Payer::add_denial(const Leg& cause) {
+  const Unit unit = tables_.account(cause.account);
+  set_.check(unit, kTraits, cause.traits_version);
+  if (cause.traits & kClosed) return;  // the flags are the reason
+  set_.deny(unit, kAvailable, cause.delta, cause.min, cause.max);
+  if (cause.has_profile_limit) set_.guard(tables_.profile(cause.account), cause.profile_version);
+}
+
+Payer::Step Payer::finish(const Payment& payment, uint8_t refused, int64_t now_ms,
+                          Result<Receipt>& answer) {
+  const uint64_t content = content_hash(payment);
+  ids_.insert(set_, refused, content, now_ms);
+  set_.describe(refused ? commit::Kind::refusal : commit::Kind::payment, now_ms);
+  note_payment(set_, payment, refused);
+  base::fault_point(FaultPoint::payment_planned);
+  const commit::CommitResult result = writer_.commit(set_);
+  switch (result.outcome) {
+    case Outcome::conflict:
+    case Outcome::refused:  // judged again from what the accounts hold now
+      if (result.outcome == Outcome::refused) {
+        arena::SessionSlot& slot = store_.session(writer_.session());
+        slot.slow_lane.store_relaxed(slot.slow_lane.load_relaxed() + 1);
+      }
+      return Step::again;
+    case Outcome::sealed:
+    case Outcome::backpressure:
+      answer = failure_of(result.outcome);
+      return Step::answered;
+    case Outcome::committed:
+      break;
+  }
+  base::fault_point(FaultPoint::payment_committed);
+  if (refused)
+    answer = Error{static_cast<Code>(refused), false, result.position, now_ms, {}};
+  else
+    answer = receipt_of(payment, result.position, now_ms, result);
+  return Step::answered;
+}
+
+// What is available after the payment, per posting: as written, or as agreed in the slow lane.
+Receipt Payer::receipt_of(const Payment& payment, uint64_t position, int64_t now_ms,
+                          const commit::CommitResult& result) const {
+  Receipt receipt;
+  receipt.position = {position};
+  receipt.time_ms = now_ms;
+  receipt.balances_known = true;
+  receipt.balance_count = payment.posting_count();
+  const auto entries = set_.entries();
+  int64_t after[kPostingsMax];
+  for (uint32_t l = 0; l < leg_count_; ++l) {
+    after[l] = legs_[l].available + legs_[l].delta;
+    for (uint32_t e = 0; e < entries.size(); ++e)
+      if (entries[e].mode() == commit::Mode::add &&
+          entries[e].unit() == tables_.account(legs_[l].account))
+        after[l] = static_cast<int64_t>(writer_.agreed_value(result, e)) + legs_[l].delta;
+  }
+  for (uint32_t i = 0; i < payment.posting_count(); ++i)
+    for (uint32_t l = 0; l < leg_count_; ++l)
+      if (legs_[l].account == payment.postings()[i].account.index) receipt.available[i] = after[l];
+  return receipt;
+}
+
+Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) const {
+  log::Record record;
+  PaymentInfo info;
+  const bool held = log::fetch(store_, Position{recorded.position}.lsn(), record) ==
+                        log::Fetch::got &&
+                    read_payment_record(tables_, record, info);
+  if (recorded.content != content_hash(payment)) {
+    Error conflict = refusal(Code::payment_conflict);
+    conflict.detail = held ? "differs in: " + first_difference(payment, info) : "";
+    conflict.position = recorded.position;
+    conflict.time_ms = recorded.time_ms;
+    return conflict;
+  }
+  if (recorded.code != 0)
+    return Error{static_cast<Code>(recorded.code), true, recorded.position, recorded.time_ms, {}};
+  Receipt receipt;
+  receipt.position = {recorded.position};
+  receipt.time_ms = recorded.time_ms;
+  receipt.replayed = true;
+  receipt.balances_known = held;
+  receipt.balance_count = held ? info.posting_count : 0;
+  if (held) receipt.available = info.available;
+  return receipt;
+}
+
+}  // namespace casbook::book

@@ -1,0 +1,283 @@
+#include "book/payment_ids.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+namespace casbook::book {
+
+using base::Mutant;
+using commit::CellImage;
+
+namespace {
+
+constexpr uint64_t kContinuation = 0xffff;
+constexpr uint32_t kNoEntry = UINT32_MAX;
+
+// time:44 | code:8 | kind:3 | bytes:6 | continuation entry + 1:3
+uint64_t pack_answer(int64_t time_ms, uint8_t code, const ExternalId& id, uint32_t continuation_1) {
+  return static_cast<uint64_t>(time_ms) << 20 | uint64_t{code} << 12 |
+         static_cast<uint64_t>(id.kind()) << 9 | uint64_t{id.size()} << 3 | continuation_1;
+}
+int64_t answer_time(uint64_t answer) { return static_cast<int64_t>(answer >> 20); }
+uint8_t answer_code(uint64_t answer) { return (answer >> 12) & 0xff; }
+
+uint64_t fingerprint_at(uint64_t summary, uint32_t entry) {
+  return (summary >> (16 * entry)) & 0xffff;
+}
+uint64_t with_fingerprint(uint64_t summary, uint32_t entry, uint64_t fingerprint) {
+  return (summary & ~(uint64_t{0xffff} << (16 * entry))) | fingerprint << (16 * entry);
+}
+
+uint32_t word_of(uint32_t entry, uint32_t word) { return kEntries + entry * kIdEntryWords + word; }
+
+// The latest own time that the id of an entry can carry: it was not from the future when committed.
+int64_t latest_time(uint64_t answer) { return answer_time(answer) + kFutureToleranceMs; }
+
+bool holds(const CellImage& image, uint32_t entry, const ExternalId& id) {
+  const auto& words = id.words();
+  const uint64_t answer = image.value[word_of(entry, kIdAnswer)];
+  const bool same_shape = ((answer >> 9) & 7) == static_cast<uint64_t>(id.kind()) &&
+                          ((answer >> 3) & 63) == id.size();
+  if (!same_shape || image.value[word_of(entry, kIdLow)] != words[0] ||
+      image.value[word_of(entry, kIdHigh)] != words[1])
+    return false;
+  if (id.size() <= 16) return true;
+  const uint32_t rest = static_cast<uint32_t>(answer & 7) - 1;
+  return rest < kBucketEntries && image.value[word_of(rest, kIdLow)] == words[2] &&
+         image.value[word_of(rest, kIdHigh)] == words[3] &&
+         image.value[word_of(rest, kIdContent)] == words[4];
+}
+
+IdAnswer answer_of(const CellImage& image, uint32_t entry) {
+  const uint64_t answer = image.value[word_of(entry, kIdAnswer)];
+  return {answer_code(answer), answer_time(answer),
+          image.word_version[word_of(entry, kIdAnswer)], image.value[word_of(entry, kIdContent)]};
+}
+
+uint32_t find_entry(const CellImage& image, uint64_t fingerprint, const ExternalId& id) {
+  for (uint32_t i = 0; i < kBucketEntries; ++i)
+    if (fingerprint_at(image.value[kSummary], i) == fingerprint && holds(image, i, id)) return i;
+  return kNoEntry;
+}
+
+bool may_hold(const CellImage& image, uint64_t fingerprint) {
+  for (uint32_t i = 0; i < kBucketEntries; ++i)
+    if (fingerprint_at(image.value[kSummary], i) == fingerprint) return true;
+  return false;
+}
+
+}  // namespace
+
+struct PaymentIds::Key {
+  uint64_t home, stride, fingerprint;
+};
+
+PaymentIds::PaymentIds(const commit::Store& store, const Tables& tables)
+    : store_(store),
+      tables_(tables),
+      seed_(store.mapping().geometry().hash_seed),
+      window_ms_(static_cast<int64_t>(store.mapping().geometry().window_ms)) {}
+
+PaymentIds::Key PaymentIds::key_of(const PaymentId& id) const {
+  const uint64_t shape = static_cast<uint64_t>(id.value.kind()) << 8 | id.value.size();
+  const uint64_t hash =
+      base::hash_bytes(id.value.words().data(), (id.value.size() + 7u) / 8 * 8, seed_ + shape);
+  // Three parts of one hash: the top chooses the home, the middle the stride, the end the print.
+  const uint64_t stride = 1 + base::reduce(hash << 24, tables_.payment_buckets() / kIdChainMax - 1);
+  return {base::reduce(hash, tables_.payment_buckets()), stride, 1 + (hash & 0xffff) % 0xfffe};
+}
+
+// The buckets of a chain are distinct, since 8 strides stay within the table.
+Unit PaymentIds::bucket(const Key& key, uint32_t k) const {
+  const uint64_t index = key.home + k * key.stride;
+  return tables_.payments(index < tables_.payment_buckets() ? index
+                                                            : index - tables_.payment_buckets());
+}
+
+void PaymentIds::prefetch(const PaymentId& id) const {
+  base::prefetch_for_write(&store_.cell(bucket(key_of(id), 0)));
+}
+
+int64_t PaymentIds::horizon_ms() const {
+  return static_cast<int64_t>(store_.cell(tables_.book()).word(kHorizon).lo.load_relaxed());
+}
+
+std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
+  const Key key = key_of(id);
+  CellImage image;
+  for (uint32_t k = 0; k < kIdChainMax; ++k) {
+    commit::peek_cell(store_, bucket(key, k), kEntries + kBucketEntries * kIdEntryWords, image);
+    const uint32_t entry = find_entry(image, key.fingerprint, id.value);
+    if (entry != kNoEntry) return answer_of(image, entry);
+    if (image.value[kOver] == 0) break;
+  }
+  return std::nullopt;
+}
+
+IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, int64_t now_ms,
+                        commit::WriteSet& set) {
+  constexpr uint32_t kAllWords = kEntries + kBucketEntries * kIdEntryWords;
+  const Key key = key_of(id);
+  CellImage heads[kIdChainMax];
+  Unit units[kIdChainMax];
+  bool full_image[kIdChainMax] = {};
+  uint32_t read = 0;
+  const auto read_bucket = [&](uint32_t k, uint32_t words) {
+    units[k] = bucket(key, k);
+    commit::read_cell(store_, executor, units[k], words, heads[k]);
+    full_image[k] = words == kAllWords;
+  };
+  // 1. Every bucket that may hold the id.
+  do {
+    read_bucket(read, kEntries);
+    if (may_hold(heads[read], key.fingerprint)) {
+      read_bucket(read, kAllWords);
+      const uint32_t entry = find_entry(heads[read], key.fingerprint, id.value);
+      if (entry != kNoEntry) return {IdPlan::Kind::found, answer_of(heads[read], entry)};
+    }
+    ++read;
+  } while (read < kIdChainMax && heads[read - 1].value[kOver] != 0 &&
+           !base::mutated(Mutant::ids_over_ignored));
+  // 2. Only now the horizon, and GONE of what was read: the id may have been there.
+  const int64_t horizon = horizon_ms();
+  const int64_t own = id.value.own_time_ms();
+  const bool trusts_clock =
+      base::mutated(Mutant::ids_clock_evicts) || base::mutated(Mutant::ids_horizon_first);
+  const auto is_gone = [&](uint32_t k) {
+    return own >= 0 && !trusts_clock && static_cast<uint64_t>(own) <= heads[k].value[kGone];
+  };
+  if (own >= 0 && own < horizon) return {IdPlan::Kind::too_old, {}};
+  for (uint32_t k = 0; k < read; ++k)
+    if (is_gone(k)) return {IdPlan::Kind::too_old, {}};
+  if (own > now_ms + kFutureToleranceMs) return {IdPlan::Kind::from_future, {}};
+  // 3. The first bucket with room: free entries, or ones that lie before the horizon.
+  const uint32_t needed = id.value.size() > 16 ? 2 : 1;
+  uint32_t room[2] = {kNoEntry, kNoEntry};
+  bool evicts[2] = {false, false};
+  const auto is_free = [&](uint32_t k, uint32_t i) {
+    return fingerprint_at(heads[k].value[kSummary], i) == 0;
+  };
+  const auto is_expired = [&](uint32_t k, uint32_t i) {
+    const uint64_t answer = heads[k].value[word_of(i, kIdAnswer)];
+    return latest_time(answer) < horizon || base::mutated(Mutant::ids_evict_unexpired);
+  };
+  bool raced = false;
+  const auto find_room = [&](uint32_t k) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < kBucketEntries && found < needed; ++i)
+      if (is_free(k, i)) evicts[found] = false, room[found++] = i;
+    if (found == needed) return true;
+    if (!full_image[k]) {
+      const uint64_t version = heads[k].version;
+      read_bucket(k, kAllWords);
+      raced |= heads[k].version != version;  // the id itself may have come in meanwhile
+    }
+    found = 0;
+    for (uint32_t i = 0; i < kBucketEntries && found < needed; ++i) {
+      const bool is_continuation =
+          fingerprint_at(heads[k].value[kSummary], i) == kContinuation;
+      if (is_free(k, i) || (!is_continuation && is_expired(k, i)))
+        evicts[found] = !is_free(k, i), room[found++] = i;
+    }
+    return found == needed;
+  };
+  uint32_t at = 0;
+  for (;; ++at) {
+    if (at == kIdChainMax) return {IdPlan::Kind::window_full, {}};
+    if (at == read) {
+      read_bucket(read++, kEntries);
+      if (is_gone(at)) return {IdPlan::Kind::too_old, {}};
+    }
+    if (find_room(at)) break;
+  }
+  if (raced) return {IdPlan::Kind::raced, {}};
+  // 4. The buckets around it: what was seen absent (and full) there must still hold at the commit.
+  const auto latest = static_cast<uint64_t>(std::max(own, now_ms) + kFutureToleranceMs);
+  for (uint32_t k = 0; k < read; ++k) {
+    if (k == at) continue;
+    const CellImage& head = heads[k];
+    if (k < at && latest > head.value[kOver])
+      set.set(units[k], kOver, head.version, latest, head.value[kOver]);
+    else if (!base::mutated(k < at ? Mutant::ids_home_unguarded : Mutant::ids_second_unguarded))
+      set.guard(units[k], head.version);
+  }
+  // 5. Remember the place; insert() writes it once the answer is known.
+  const CellImage& head = heads[at];
+  target_.unit = units[at];
+  target_.version = head.version;
+  target_.entry = room[0];
+  target_.continuation = room[1];
+  target_.image = head;
+  target_.id = &id;
+  target_.summary = with_fingerprint(head.value[kSummary], room[0], key.fingerprint);
+  if (needed == 2) target_.summary = with_fingerprint(target_.summary, room[1], kContinuation);
+  target_.gone = head.value[kGone];
+  for (uint32_t i = 0; i < needed; ++i) {
+    if (!evicts[i]) continue;
+    const uint64_t answer = head.value[word_of(room[i], kIdAnswer)];
+    target_.gone = std::max(target_.gone, static_cast<uint64_t>(latest_time(answer)));
+    const uint32_t rest = static_cast<uint32_t>(answer & 7);  // its continuation goes with it
+    if (rest != 0 && rest - 1 != target_.entry && !(needed == 2 && rest - 1 == room[1]))
+      target_.summary = with_fingerprint(target_.summary, rest - 1, 0);
+  }
+  const uint64_t over = head.value[kOver];
+  target_.clears_over = over != 0 && over < static_cast<uint64_t>(horizon);
+  if (target_.clears_over && !base::mutated(Mutant::ids_over_cleared_plain))
+    target_.gone = std::max(target_.gone, over);
+  if (trusts_clock) target_.gone = head.value[kGone];
+  return {IdPlan::Kind::fresh, {}};
+}
+
+void PaymentIds::insert(commit::WriteSet& set, uint8_t code, uint64_t content,
+                        int64_t now_ms) const {
+  const Target& t = target_;
+  const CellImage& image = t.image;
+  const auto& id = t.id->value;
+  const bool is_long = id.size() > 16;
+  // Words beyond those read are free or expired: their old values are read here, and are of the
+  // version planned for, or the commit fails.
+  const auto put = [&](uint32_t word, uint64_t value) {
+    const uint64_t old = word < image.count ? image.value[word]
+                                            : store_.cell(t.unit).word(word).lo.load_relaxed();
+    set.set(t.unit, word, t.version, value, old);
+  };
+  if (t.clears_over) put(kOver, 0);
+  if (t.gone != image.value[kGone]) put(kGone, t.gone);
+  put(kSummary, t.summary);
+  put(word_of(t.entry, kIdLow), id.words()[0]);
+  put(word_of(t.entry, kIdHigh), id.words()[1]);
+  put(word_of(t.entry, kIdAnswer), pack_answer(now_ms, code, id, is_long ? t.continuation + 1 : 0));
+  put(word_of(t.entry, kIdContent), content);
+  if (!is_long) return;
+  put(word_of(t.continuation, kIdLow), id.words()[2]);
+  put(word_of(t.continuation, kIdHigh), id.words()[3]);
+  put(word_of(t.continuation, kIdAnswer), 0);
+  put(word_of(t.continuation, kIdContent), id.words()[4]);
+}
+
+void PaymentIds::move_horizon(log::LogWriter& writer, int64_t now_ms) const {
+  const int64_t target = now_ms - window_ms_;
+  if (target - horizon_ms() <= window_ms_ / 64) return;
+  CellImage image;
+  commit::read_cell(store_, writer.executor(), tables_.book(), kHorizon + 1, image);
+  if (static_cast<int64_t>(image.value[kHorizon]) >= target) return;
+  commit::WriteSet set;
+  set.describe(commit::Kind::move_horizon, now_ms);
+  set.set(tables_.book(), kHorizon, image.version, static_cast<uint64_t>(target),
+          image.value[kHorizon]);
+  writer.commit(set);  // a conflict means that somebody else moved it, or will
+}
+
+PaymentIds::Fill PaymentIds::fill() const {
+  Fill fill{0, tables_.payment_buckets() * kBucketEntries};
+  for (uint64_t b = 0; b < tables_.payment_buckets(); ++b) {
+    const uint64_t summary =
+        store_.cell(tables_.payments(b)).word(kSummary).lo.load_relaxed();
+    for (uint32_t i = 0; i < kBucketEntries; ++i) fill.entries_used += fingerprint_at(summary, i) != 0;
+  }
+  return fill;
+}
+
+}  // namespace casbook::book

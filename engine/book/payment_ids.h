@@ -1,0 +1,88 @@
+// Payment ids: exactly once.
+//
+// An id is looked up and inserted in the same commit as its payment: its bucket's version is part
+// of the write set. An id has a chain of up to 8 buckets; a look-up goes past bucket k only where
+// OVER(k) is set.
+//
+//   OVER(b) = 0   => no id that went past b lives further on
+//   GONE(b)       >= the time of every id evicted from b or forgotten by clearing OVER(b)
+//
+// The horizon only *permits* evictions; it never proves absence. An id that carries its own time and
+// is not newer than GONE of a bucket that it has to read is refused, whatever any clock says: it
+// executes at most once, for ever. An id without a time keeps the promise for the window.
+#pragma once
+
+#include <optional>
+
+#include <casbook/types.h>
+
+#include "book/layout.h"
+#include "commit/read.h"
+#include "commit/write_set.h"
+#include "log/log_writer.h"
+
+namespace casbook::book {
+
+// What stands under an id: 0 for executed, else the number of a recorded refusal.
+struct IdAnswer {
+  uint8_t code = 0;
+  int64_t time_ms = 0;
+  uint64_t position = 0;
+  uint64_t content = 0;
+};
+
+struct IdPlan {
+  // `raced`: a bucket changed between two looks at it; plan again.
+  enum class Kind { fresh, found, too_old, from_future, window_full, raced } kind;
+  IdAnswer answer;  // of `found`
+};
+
+class PaymentIds {
+ public:
+  PaymentIds(const commit::Store& store, const Tables& tables);
+
+  // Looks the id up; where it is new, adds its insertion to `set` as far as the answer is not
+  // needed (guards, OVER), and remembers where the entry goes for insert().
+  IdPlan plan(commit::Executor& executor, const PaymentId& id, int64_t now_ms,
+              commit::WriteSet& set);
+  // Adds the entry itself: the answer `code` and the content hash.
+  void insert(commit::WriteSet& set, uint8_t code, uint64_t content, int64_t now_ms) const;
+
+  // Without a session; writes nothing.
+  std::optional<IdAnswer> find(const PaymentId& id) const;
+  // Brings the first line of the id's bucket near.
+  void prefetch(const PaymentId& id) const;
+
+  int64_t horizon_ms() const;
+  // Moves the horizon forward when it lags by a 64th of the window. One attempt.
+  void move_horizon(log::LogWriter& writer, int64_t now_ms) const;
+
+  // Entries in use and room, for status. Scans all buckets.
+  struct Fill {
+    uint64_t entries_used, entries_total;
+  };
+  Fill fill() const;
+
+ private:
+  struct Key;
+  Key key_of(const PaymentId& id) const;
+  Unit bucket(const Key& key, uint32_t k) const;
+
+  const commit::Store& store_;
+  const Tables& tables_;
+  uint64_t seed_;
+  int64_t window_ms_;
+
+  // Where the planned entry goes.
+  struct Target {
+    Unit unit = 0;
+    uint64_t version = 0;
+    uint32_t entry = 0, continuation = 0;
+    commit::CellImage image;
+    const PaymentId* id = nullptr;
+    uint64_t summary = 0, gone = 0;
+    bool clears_over = false;
+  } target_;
+};
+
+}  // namespace casbook::book

@@ -1,0 +1,292 @@
+#include "lease/leases.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+namespace casbook::lease {
+
+using base::FaultPoint;
+using base::Mutant;
+using commit::CellImage;
+using commit::Kind;
+using commit::Outcome;
+using commit::WriteSet;
+
+namespace {
+
+constexpr std::chrono::milliseconds kTtlMax{kLeaseTtlMsMax};
+
+Result<void> check_ttl(std::chrono::milliseconds ttl) {
+  if (ttl.count() >= 1 && ttl <= kTtlMax) return {};
+  return Error{Code::bad_argument, false, 0, 0, "ttl: expected 1 ms to 24 h"};
+}
+
+Error failure_of(Outcome outcome) {
+  return {outcome == Outcome::sealed ? Code::book_closed : Code::backpressure, false, 0, 0, {}};
+}
+
+int64_t deadline_after(int64_t now_ns, std::chrono::milliseconds ttl) {
+  return now_ns + std::chrono::nanoseconds(ttl).count();
+}
+
+Grant grant_of(Unit unit, uint64_t token, int64_t deadline_ns, uint64_t count) {
+  Grant grant;
+  grant.lease = {unit, {token}};
+  grant.remaining = std::chrono::nanoseconds(deadline_ns - base::boot_clock_ns());
+  grant.count = static_cast<uint32_t>(count);
+  return grant;
+}
+
+// Collects the writes to one lease cell, leaving out those that change nothing.
+class CellWrites {
+ public:
+  CellWrites(WriteSet& set, Unit unit, const CellImage& image)
+      : set_(set), unit_(unit), image_(image) {}
+  void put(uint32_t word, uint64_t value) {
+    if (image_.value[word] != value) always(word, value);
+  }
+  // Also where the value stays: the word's version is what counts.
+  void always(uint32_t word, uint64_t value) {
+    set_.set(unit_, word, image_.version, value, image_.value[word]);
+  }
+
+ private:
+  WriteSet& set_;
+  Unit unit_;
+  const CellImage& image_;
+};
+
+}  // namespace
+
+Leases::Leases(const commit::Store& store, arena::AttachmentRef self)
+    : store_(store),
+      table_(store),
+      self_(self),
+      // Unique among attachments of all times, then counted: no two sessions meet by accident.
+      operations_(base::hash_bytes(&self, sizeof(self),
+                                   store.mapping().header().incarnation ^
+                                       static_cast<uint64_t>(base::boot_clock_ns())) |
+                  1) {}
+
+Leases::Holding Leases::holding_of(const CellImage& image, const AcquireOptions& options,
+                                   int64_t now_ns) const {
+  const uint64_t holder = image.value[kHolder];
+  if (holder == 0) return Holding::free;
+  if (static_cast<int64_t>(image.value[kDeadline]) <= now_ns) return Holding::expired;
+  const uint64_t us = options.detached ? kDetached : self_.value;
+  const bool can_re_enter = !options.detached || options.owner_id != 0;
+  const bool same_arena =
+      image.value[kIncarnation] == store_.mapping().header().incarnation;
+  if (holder == us && same_arena && image.value[kOwnerId] == options.owner_id && can_re_enter)
+    return Holding::ours;
+  if (holder != kDetached && same_arena &&
+      !arena::is_attachment_alive(store_.mapping(), arena::AttachmentRef{holder}))
+    return Holding::dead;
+  return Holding::held;
+}
+
+Result<Grant> Leases::try_acquire(log::LogWriter& writer, std::string_view name,
+                                  const AcquireOptions& asked, int64_t book_time_ms) {
+  if (auto ok = Table::check_name(name); !ok) return ok.error();
+  if (auto ok = check_ttl(asked.ttl); !ok) return ok.error();
+  AcquireOptions options = asked;
+  if (options.operation_id == 0) options.operation_id = next_operation();
+  // Progress: a conflict means that another operation on this lease committed.
+  for (;;) {
+    const Found found = table_.find(name, &writer.executor());
+    if (!found.exists && !found.has_room)
+      return Error{Code::book_full, false, 0, 0, "leases: create the book with more"};
+    const int64_t now = base::boot_clock_ns();
+    const Holding holding =
+        found.exists ? holding_of(found.image, options, now) : Holding::free;
+    const bool is_repeat = found.exists && holding != Holding::free &&
+                           holding != Holding::expired && holding != Holding::dead &&
+                           found.image.value[kAcquireOperation] == options.operation_id;
+    if (is_repeat) {
+      Grant grant = grant_of(found.unit, found.image.word_version[kHolder],
+                             static_cast<int64_t>(found.image.value[kDeadline]),
+                             found.image.value[kCount]);
+      grant.replayed = true;
+      return grant;
+    }
+    if (holding == Holding::held) return Code::lease_held;
+    bool conflict = false;
+    auto result = holding == Holding::ours
+                      ? re_enter(writer, found, options, now, book_time_ms, conflict)
+                      : grant(writer, name, found, options, now, book_time_ms, conflict);
+    if (!conflict) return result;
+  }
+}
+
+Result<Grant> Leases::grant(log::LogWriter& writer, std::string_view name, const Found& found,
+                            const AcquireOptions& options, int64_t now_ns, int64_t book_time_ms,
+                            bool& conflict) {
+  WriteSet set;
+  set.describe(Kind::lease_acquire, book_time_ms);
+  CellWrites cell(set, found.unit, found.image);
+  const int64_t deadline = deadline_after(now_ns, options.ttl);
+  cell.always(kHolder, options.detached ? kDetached : self_.value);
+  cell.put(kDeadline, static_cast<uint64_t>(deadline));
+  cell.put(kOwnerId, options.owner_id);
+  cell.put(kIncarnation, store_.mapping().header().incarnation);
+  cell.put(kCount, 1);
+  cell.put(kTtl, static_cast<uint64_t>(std::chrono::nanoseconds(options.ttl).count()));
+  cell.put(kAcquireOperation, options.operation_id);
+  uint64_t words[kLeaseNameBytesMax / 8] = {};
+  std::memcpy(words, name.data(), name.size());
+  if (!found.exists) {
+    cell.put(kNameBytes, name.size());
+    for (uint32_t i = 0; i < std::size(words); ++i) cell.put(kName + i, words[i]);
+    // Two insertions of one name share their home: one of them conflicts and finds the other.
+    CellWrites home(set, found.home, found.home_image);
+    home.always(kInsertions, found.home_image.value[kInsertions] + 1);
+  }
+  set.note(name.size());
+  for (uint32_t i = 0; i < (name.size() + 7) / 8; ++i) set.note(words[i]);
+  base::fault_point(FaultPoint::lease_before_acquire);
+  const auto result = writer.commit(set);
+  conflict = result.outcome == Outcome::conflict;
+  if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+  base::fault_point(FaultPoint::lease_after_acquire);
+  const Grant grant = grant_of(found.unit, result.position, deadline, 1);
+  if (grant.remaining.count() <= 0) return Code::lease_expired;  // we were stopped meanwhile
+  return grant;
+}
+
+Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
+                               const AcquireOptions& options, int64_t now_ns,
+                               int64_t book_time_ms, bool& conflict) {
+  const int64_t deadline = std::max(static_cast<int64_t>(found.image.value[kDeadline]),
+                                    deadline_after(now_ns, options.ttl));
+  const uint64_t count = found.image.value[kCount] + 1;
+  WriteSet set;
+  set.describe(Kind::lease_acquire, book_time_ms);
+  CellWrites cell(set, found.unit, found.image);
+  cell.put(kDeadline, static_cast<uint64_t>(deadline));
+  cell.put(kCount, count);
+  cell.put(kAcquireOperation, options.operation_id);
+  base::fault_point(FaultPoint::lease_before_acquire);
+  const auto result = writer.commit(set);
+  conflict = result.outcome == Outcome::conflict;
+  if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+  base::fault_point(FaultPoint::lease_after_acquire);
+  const Grant grant =
+      grant_of(found.unit, found.image.word_version[kHolder], deadline, count);
+  if (grant.remaining.count() <= 0) return Code::lease_expired;
+  return grant;
+}
+
+Result<void> Leases::read_held(log::LogWriter& writer, const Lease& lease, CellImage& image) {
+  if (!table_.is_lease(lease.place) || lease.token.value == 0) return Code::lease_missing;
+  commit::read_cell(store_, writer.executor(), lease.place, kWordsUsed, image);
+  if (base::mutated(Mutant::release_without_token)) return {};
+  if (image.value[kHolder] == 0) return Code::lease_missing;
+  if (image.word_version[kHolder] != lease.token.value) return Code::lease_superseded;
+  return {};
+}
+
+Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
+                            std::chrono::milliseconds ttl, int64_t book_time_ms) {
+  if (auto ok = check_ttl(ttl); !ok) return ok.error();
+  // Progress: a conflict means that another operation on this lease committed.
+  for (;;) {
+    CellImage image;
+    if (auto held = read_held(writer, lease, image); !held) return held.error();
+    const int64_t now = base::boot_clock_ns();
+    const auto old_deadline = static_cast<int64_t>(image.value[kDeadline]);
+    if (old_deadline <= now && !base::mutated(Mutant::renew_expired)) return Code::lease_expired;
+    const int64_t deadline = std::max(old_deadline, deadline_after(now, ttl));
+    WriteSet set;
+    set.describe(Kind::lease_renew, book_time_ms);
+    CellWrites cell(set, lease.place, image);
+    cell.always(kDeadline, static_cast<uint64_t>(deadline));
+    cell.put(kTtl, static_cast<uint64_t>(std::chrono::nanoseconds(ttl).count()));
+    base::fault_point(FaultPoint::lease_before_renew);
+    const auto result = writer.commit(set);
+    if (result.outcome == Outcome::conflict) continue;
+    if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+    base::fault_point(FaultPoint::lease_after_renew);
+    return grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
+  }
+}
+
+Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uint64_t operation_id,
+                                 int64_t book_time_ms) {
+  if (operation_id == 0) operation_id = next_operation();
+  // Progress: a conflict means that another operation on this lease committed.
+  for (;;) {
+    CellImage image;
+    const auto held = read_held(writer, lease, image);
+    const bool is_repeat = table_.is_lease(lease.place) && image.count != 0 &&
+                           image.value[kReleaseOperation] == operation_id &&
+                           image.value[kReleasedToken] == lease.token.value;
+    if (is_repeat)
+      return Released{static_cast<uint32_t>(image.value[kReleasedCount]), false, true};
+    if (!held) return held.error();
+    Released released;
+    released.count = static_cast<uint32_t>(image.value[kCount]) - 1;
+    released.was_expired =
+        static_cast<int64_t>(image.value[kDeadline]) <= base::boot_clock_ns();
+    WriteSet set;
+    set.describe(Kind::lease_release, book_time_ms);
+    CellWrites cell(set, lease.place, image);
+    cell.put(kCount, released.count);
+    cell.put(kReleaseOperation, operation_id);
+    cell.put(kReleasedToken, lease.token.value);
+    cell.put(kReleasedCount, released.count);
+    if (released.count == 0) {
+      cell.always(kHolder, 0);
+      set.wake(Table::event_of(lease.place));
+    }
+    base::fault_point(FaultPoint::lease_before_release);
+    const auto result = writer.commit(set);
+    if (result.outcome == Outcome::conflict) continue;
+    if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+    base::fault_point(FaultPoint::lease_after_release);
+    return released;
+  }
+}
+
+LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
+  LeaseInfo info;
+  info.name = name_of(image);
+  info.lease = {unit, {image.word_version[kHolder]}};
+  info.owner_id = image.value[kOwnerId];
+  info.detached = image.value[kHolder] == kDetached;
+  info.count = static_cast<uint32_t>(image.value[kCount]);
+  info.remaining = std::chrono::nanoseconds(static_cast<int64_t>(image.value[kDeadline]) -
+                                            base::boot_clock_ns());
+  const arena::AttachmentRef owner{image.value[kHolder]};
+  if (!info.detached && owner.index() < store_.mapping().geometry().attachments) {
+    info.attachment = owner.index();
+    info.owner_alive = arena::is_attachment_alive(store_.mapping(), owner);
+    info.pid = static_cast<int64_t>(store_.mapping()
+                                        .region<arena::AttachmentSlot>(arena::Region::attachments)
+                                            [owner.index()]
+                                        .pid.load_relaxed());
+  }
+  for (uint32_t s = 0; s < store_.sessions(); ++s)
+    info.waiters += store_.session(s).waiting_on.load_relaxed() == unit + 1;
+  return info;
+}
+
+Result<LeaseInfo> Leases::info(std::string_view name) const {
+  const Found found = table_.find(name, nullptr);
+  if (!found.exists || found.image.value[kHolder] == 0) return Code::lease_missing;
+  return info_of(found.unit, found.image);
+}
+
+std::vector<LeaseInfo> Leases::list() const {
+  std::vector<LeaseInfo> list;
+  CellImage image;
+  for (uint64_t i = 0; i < table_.count(); ++i) {
+    commit::peek_cell(store_, table_.at(i), kWordsUsed, image);
+    if (image.value[kHolder] != 0) list.push_back(info_of(table_.at(i), image));
+  }
+  return list;
+}
+
+}  // namespace casbook::lease

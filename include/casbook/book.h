@@ -1,0 +1,132 @@
+// A book: creating, attaching, observing, reading.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <casbook/account.h>
+#include <casbook/audit.h>
+#include <casbook/export.h>
+#include <casbook/lease.h>
+#include <casbook/log.h>
+#include <casbook/payment.h>
+
+namespace casbook {
+
+class Session;
+
+// Limits are fixed at creation; everything is allocated then.
+struct CreateOptions {
+  std::string directory = "/dev/shm";
+  uint64_t accounts = 1024;
+  uint64_t payments = 100'000;         // payment ids held within the window
+  std::chrono::milliseconds window = std::chrono::hours(24);  // 1 s to 366 days
+  uint64_t leases = 256;               // held at one time
+  uint64_t ledgers = 64;
+  uint32_t sessions = 64;              // at one time, over all processes; up to 1024
+  uint64_t records = 65'536;           // kept in the record ring, at least
+  std::optional<uid_t> owner;
+  std::optional<gid_t> group;
+  mode_t mode = 0600;                  // every writer is trusted with the money
+};
+
+struct SessionStatus {
+  uint32_t index = 0, attachment = 0;
+  int64_t pid = 0;                     // for people only
+  bool alive = false;
+  uint64_t commits = 0, conflicts = 0, refusals = 0, helps = 0;
+};
+
+struct BookStatus {
+  std::string name, path;
+  uint64_t bytes = 0;
+  uint64_t accounts = 0, accounts_max = 0, ledgers = 0, ledgers_max = 0;
+  uint64_t payment_entries = 0, payment_entries_max = 0;
+  uint64_t payments_max = 0;           // as asked for at creation
+  std::chrono::milliseconds window{};
+  double payments_per_second_sustained = 0;  // payments_max / window
+  uint64_t leases_max = 0, leases_held = 0;
+  uint32_t sessions_max = 0;
+  uint64_t records_held = 0, records_max = 0;
+  Position position;                   // of the last commit
+  uint64_t term = 0;
+  bool open = false;
+  uint64_t takeovers = 0;
+  std::vector<SessionStatus> sessions;
+  std::vector<FollowerStatus> followers;
+};
+
+// A mapping of a book in this process. Thread-safe. Must outlive its sessions and readers.
+// After fork() the child's copy answers `forked`; attach anew there.
+class CASBOOK_EXPORT Book {
+ public:
+  // Creates and attaches. Errors: bad_argument (which limit), book_exists, no_memory (what is
+  // needed, what is available), no_permission, io_error.
+  static Result<Book> create(std::string_view name, const CreateOptions& options = {});
+  // Errors, each leaving the file as it was: book_missing, foreign_file, format_older,
+  // format_newer, truncated, damaged, no_permission, attachments_full, io_error.
+  static Result<Book> attach(std::string_view name, const std::string& directory = "/dev/shm");
+  // Read-only (PROT_READ really): everything below but open_session() and follow().
+  static Result<Book> observe(std::string_view name, const std::string& directory = "/dev/shm");
+  // Removes the name. Attached processes keep their mapping and their memory. book_missing.
+  static Result<void> destroy(std::string_view name, const std::string& directory = "/dev/shm");
+
+  Book(Book&&) noexcept;
+  Book& operator=(Book&&) noexcept;
+  ~Book();
+
+  // Errors: sessions_full (after taking the dead over), read_only, forked.
+  Result<Session> open_session();
+
+  // Ledgers and accounts. Errors: ledger_missing; account_missing.
+  Result<LedgerInfo> find_ledger(std::string_view name) const;
+  std::vector<LedgerInfo> ledgers() const;
+  Result<Account> find_account(const AccountId& id) const;
+  Result<AccountInfo> account_info(Account account) const;
+
+  // One balance: a few nanoseconds, no write to the arena.
+  Result<Balance> balance(Account account) const;
+  // Several at one position; `at` {}: now. Errors: account_missing; for the past overrun, undone.
+  Result<std::vector<Balance>> balances(std::span<const Account> accounts, Position at = {}) const;
+  // All accounts at one position, while writers run. Errors: overrun.
+  Result<BookSnapshot> snapshot(Position at = {}) const;
+  // The payments of an account that the ring holds, oldest first.
+  Result<std::vector<HistoryLine>> history(Account account, Position from = {},
+                                           uint32_t count_max = 1000) const;
+  // What became of a payment id. payment_missing: not in the window.
+  Result<PaymentInfo> lookup(const PaymentId& id) const;
+  // Conservation at one position, and the chain of the records. Errors: overrun: try again.
+  Result<AuditReport> audit() const;
+
+  // A reader from the oldest record (`from` {}) or from a position. Errors: overrun, undone.
+  Result<LogReader> read_log(Position from = {}) const;
+  // Registers or resumes a follower. Errors: bad_argument, followers_full, read_only.
+  Result<LogFollower> follow(std::string_view name, FullPolicy policy, bool from_oldest = false);
+
+  // lease_missing: nobody holds it.
+  Result<LeaseInfo> lease(std::string_view name) const;
+  std::vector<LeaseInfo> leases() const;
+
+  // The position of the last commit.
+  Position position() const;
+  BookStatus status() const;
+  // Takes over what dead processes left. Happens by itself when slots run out. Returns how many.
+  Result<uint32_t> take_over_the_dead();
+
+ private:
+  struct Impl;
+  explicit Book(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+  friend class Session;
+  friend class LogReader;
+  friend class LogFollower;
+};
+
+}  // namespace casbook

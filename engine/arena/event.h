@@ -1,0 +1,36 @@
+// Waiting without a lock: an event count on a futex in the arena.
+//
+//   waiter: ticket = prepare(); check the condition again; wait(ticket, until)
+//   waker:  change the condition; notify()
+//
+// No wake-up is lost: prepare() announces itself before the condition is checked, notify() looks
+// for announcements after the condition changed, and a full fence stands in between on both sides.
+// A waiter that dies costs one spurious wake-up. A waker that dies between counting and waking
+// leaves `woken` behind `wanted`, so the next notify repeats the wake; a sleeper that meets no next
+// event wakes by its own bound, which callers keep short (see lease/wait.h).
+#pragma once
+
+#include <cstdint>
+
+#include "base/atomic.h"
+
+namespace casbook::arena {
+
+// One cache line. Writers: waiters (wanted), wakers (sequence, woken).
+struct alignas(64) EventLine {
+  base::AtomicU64 sequence;  // futex word: its low half
+  base::AtomicU64 wanted;    // sequence that some waiter waits for
+  base::AtomicU64 woken;     // sequence up to which waiters were woken
+  base::AtomicU64 reserved[5];
+};
+static_assert(sizeof(EventLine) == 64);
+
+enum class WaitEnd { notified, timed_out, interrupted };
+
+uint64_t prepare_wait(EventLine& event);
+// Sleeps until notified or until `deadline_ns` on CLOCK_MONOTONIC. `interrupted`: a signal came.
+WaitEnd wait(EventLine& event, uint64_t ticket, int64_t deadline_ns);
+// Two loads and a fence when nobody waits.
+void notify(EventLine& event);
+
+}  // namespace casbook::arena

@@ -1,0 +1,102 @@
+// The arena: one shared-memory file, /dev/shm/casbook.BOOK. Header page, then regions.
+//
+//  page 0     FixedHeader (written once at creation, checksummed) and the control lines
+//  regions    each page-aligned; offsets and sizes stand in the fixed header
+//
+// All references inside are indices or offsets: processes map it at different addresses.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/atomic.h"
+#include "base/limits.h"
+
+namespace casbook::arena {
+
+constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
+// Bump when the meaning or place of any shared byte changes.
+constexpr uint32_t kFormatVersion = 1;
+constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
+
+enum class Region : uint32_t {
+  attachments,   // arena: AttachmentSlot per process
+  sessions,      // arena: SessionSlot per session
+  events,        // arena: EventLine, futex event counts
+  followers,     // log: FollowerSlot per registered follower
+  log_slots,     // commit: {lsn, ref} per retained LSN: the claim of a slot is the commit
+  record_index,  // commit: {lsn, where} per retained LSN: where the copied record lies
+  descriptors,   // commit: kDescriptorsPerSession per session
+  block_states,  // log: one word per block: who may write it, the newest LSN in it
+  blocks,        // log: the bytes of copied records
+  cells,         // commit: 64-byte units; the tables of book and lease, see CellTable
+  count
+};
+constexpr uint32_t kRegionCount = static_cast<uint32_t>(Region::count);
+
+// The tables inside the cells region: first unit (64 bytes) and number of cells.
+enum class CellTable : uint32_t {
+  book,       // 1 cell of 256 bytes: counters, horizon
+  ledgers,    // 128 bytes each
+  directory,  // 256 bytes each: account id -> account
+  accounts,   // 64 bytes each: available, held, profile
+  profiles,   // 256 bytes each: id, limits, code, user data
+  payments,   // 256 bytes each: buckets of payment ids
+  leases,     // 512 bytes each
+  count
+};
+constexpr uint32_t kCellTableCount = static_cast<uint32_t>(CellTable::count);
+
+struct RegionExtent {
+  uint64_t offset, bytes;
+};
+struct CellTableExtent {
+  uint64_t first_unit, count;  // count in cells of that table
+};
+
+// The limits given at creation, as numbers; read by every layer, never changed.
+struct Geometry {
+  uint64_t accounts, payments, leases, ledgers;
+  uint64_t sessions, attachments, records, blocks;  // records: slots of the log ring, a power of 2
+  uint64_t window_ms;
+  uint64_t hash_seed;  // of every bucket choice, so that chosen keys cannot share a chain
+  uint64_t block_bytes;
+  uint64_t reserved[1];
+};
+
+// Written once, before the file gets its name. Who reads: everybody, at attach.
+struct FixedHeader {
+  uint64_t magic;
+  uint32_t format_version;
+  uint32_t header_bytes;  // sizeof(FixedHeader)
+  uint64_t file_bytes;
+  uint64_t incarnation;  // random: tells this file from every other
+  uint64_t created_ms;
+  uint8_t book_name[kBookNameBytesMax];
+  Geometry geometry;
+  RegionExtent regions[kRegionCount];
+  CellTableExtent cell_tables[kCellTableCount];
+  uint64_t checksum;  // XXH3 of all bytes above
+};
+static_assert(std::is_standard_layout_v<FixedHeader> && std::is_trivially_copyable_v<FixedHeader>);
+static_assert(std::has_unique_object_representations_v<FixedHeader>);
+static_assert(offsetof(FixedHeader, book_name) == 40 && offsetof(FixedHeader, geometry) == 104);
+static_assert(offsetof(FixedHeader, regions) == 200 && sizeof(FixedHeader) == 480);
+
+// What changes while the book lives, a cache line each. Writer: any session, by CAS.
+struct ControlLines {
+  alignas(64) base::AtomicU64 tail;          // every LSN below is decided; a hint that only grows
+  alignas(64) base::AtomicU64 gate;          // epoch << 1 | open
+  alignas(64) base::AtomicPair retention;    // {floor, keep}: LSNs, see commit/retention.h
+  alignas(64) base::AtomicU64 book_time;     // ms: the newest wall clock any commit has seen
+  alignas(64) base::AtomicU64 block_cursor;  // where the search for a free block goes on
+  alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
+};
+
+constexpr uint64_t kControlOffset = 1024;
+static_assert(sizeof(FixedHeader) <= kControlOffset);
+static_assert(kControlOffset + sizeof(ControlLines) <= kPageBytes);
+
+}  // namespace casbook::arena

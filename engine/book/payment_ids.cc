@@ -97,7 +97,9 @@ Unit PaymentIds::bucket(const Key& key, uint32_t k) const {
 }
 
 void PaymentIds::prefetch(const PaymentId& id) const {
-  base::prefetch_for_write(&store_.cell(bucket(key_of(id), 0)));
+  const commit::Cell& cell = store_.cell(bucket(key_of(id), 0));
+  base::prefetch_for_write(&cell);
+  base::prefetch_for_write(&cell.words[kEntries]);  // where a new id most often goes
 }
 
 int64_t PaymentIds::horizon_ms() const {

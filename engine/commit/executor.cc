@@ -203,10 +203,6 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
       abort(body, status, AbortReason::sealed);
       return false;
     }
-    if (body.epoch < hint_epoch_ && !base::mutated(Mutant::no_hint_epoch)) {
-      abort(body, status, AbortReason::sealed);  // the hint lies past the end of its epoch
-      return false;
-    }
     for (uint64_t p = from;;) {
       LogSlot& slot = store_.slot(p);
       // [claim] Acquire: who sees a claim sees its instance's body.
@@ -234,8 +230,23 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
         break;
       }
       if (slot_lsn == p - store_.ring_slots()) {
-        // A hint beyond the end would leave a hole; the slot before the first empty one is filled.
-        if (p == from) CASBOOK_ASSERT(store_.slot(p - 1).lo.load_relaxed() == p - 1);
+        if (body.epoch < hint_epoch_ && !base::mutated(Mutant::no_hint_epoch)) {
+          // Its epoch is over and the mark was not met: it lies below the hint, and behind a mark
+          // nobody of that epoch claims. Only here: the epoch may have ended above the hint, with
+          // our claim between them.
+          abort(body, status, AbortReason::sealed);
+          return false;
+        }
+        if (p == from) {
+          // A hint beyond the end would leave a hole: the slot before the first empty one is
+          // filled, or lapped if this process slept since it looked.
+          const uint64_t previous = store_.slot(p - 1).lo.load_relaxed();
+          CASBOOK_ASSERT(previous != p - 1 - store_.ring_slots());
+          if (previous != p - 1) {
+            refresh_hint();
+            break;
+          }
+        }
         // [claim] LINEARIZATION POINT of a commit: every cell of the write set changes value here,
         // at once. Release: the locks above are visible to whoever meets the claim.
         if (slot.cas16_acq_rel({slot_lsn, content}, {p, body.reference})) {

@@ -20,13 +20,16 @@ uint64_t Retention::floor() const {
   return store_.control().retention.lo.load_acquire();
 }
 
-uint64_t Retention::keep() const { return load(store_).hi; }
+uint64_t Retention::keep() const {
+  const uint64_t lsn = lsn_of(load(store_).hi);
+  return lsn == kNothing ? UINT64_MAX : lsn;
+}
 
 bool Retention::raise_floor(const Store& store, uint64_t floor) {
   for (;;) {
     const base::Pair seen = load(store);
     if (seen.lo >= floor) return true;
-    if (floor > seen.hi) return false;
+    if (floor > lsn_of(seen.hi)) return false;
     base::fault_point(base::FaultPoint::floor_before_raise);
     // [floor] Whoever overwrites below the new floor does so after this.
     if (store.control().retention.cas16_acq_rel(seen, {floor, seen.hi})) return true;
@@ -37,9 +40,12 @@ bool Retention::hold(const Store& store, uint64_t lsn) {
   for (;;) {
     const base::Pair seen = load(store);
     if (lsn < seen.lo) return false;
-    if (seen.hi <= lsn) return true;
-    // [keep] The follower's slot was written before: recompute_keep() sees it.
-    if (store.control().retention.cas16_acq_rel(seen, {seen.lo, lsn})) return true;
+    const uint64_t counted = seen.hi + (kNothing + 1);
+    // [keep] The follower's slot was written before: whoever recomputes after this sees it. Counted
+    // even where the LSN stays: one that is about to raise keep has not seen the slot.
+    if (store.control().retention.cas16_acq_rel(
+            seen, {seen.lo, with_lsn(counted, std::min(lsn_of(seen.hi), lsn))}))
+      return true;
   }
 }
 

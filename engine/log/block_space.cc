@@ -90,7 +90,11 @@ uint64_t BlockSpace::find_block(uint64_t floor) {
     if (++seen >= kCandidatesMax && commit::Retention(store_).keep() > best_newest) break;
   }
   if (best == kNoBlock) return kNoBlock;
-  return commit::Retention::raise_floor(store_, best_newest + 1) ? best : kNoBlock;
+  // A little further than needed, so that the next blocks are found at the first look.
+  const uint64_t needed = best_newest + 1, generous = needed + store_.ring_slots() / 256;
+  const uint64_t end = store_.control().tail.load_acquire();  // [tail]
+  if (generous < end && commit::Retention::raise_floor(store_, generous)) return best;
+  return commit::Retention::raise_floor(store_, needed) ? best : kNoBlock;
 }
 
 bool BlockSpace::own_block(uint64_t block) {

@@ -13,6 +13,7 @@ enum : uint64_t { kFree = 0, kClaiming = 1, kActive = 2 };
 constexpr uint64_t state_of(uint64_t claim) { return claim & 3; }
 constexpr uint64_t with_state(uint64_t claim, uint64_t state) { return (claim & ~uint64_t{3}) | state; }
 constexpr uint64_t next_generation(uint64_t claim) { return (claim & ~uint64_t{3}) + 4; }
+constexpr uint64_t generation_of(uint64_t claim) { return claim >> 2; }
 
 FollowerSlot* slots(const commit::Store& store) {
   return store.mapping().region<FollowerSlot>(arena::Region::followers);
@@ -33,9 +34,9 @@ uint64_t lowest_needed(const commit::Store& store) {
   uint64_t lowest = UINT64_MAX;
   for (uint32_t i = 0; i < kFollowersMax; ++i) {
     FollowerSlot& slot = slots(store)[i];
-    // [follower] Acquire: next_lsn was written before the slot became active.
+    // [follower] Acquire: its position was written before the slot became active.
     if (state_of(slot.claim.lo.load_acquire()) == kActive)
-      lowest = std::min(lowest, slot.next_lsn.load_relaxed());
+      lowest = std::min(lowest, slot.next.lo.load_relaxed());
   }
   return lowest;
 }
@@ -44,14 +45,32 @@ void recompute(const commit::Store& store) {
   commit::Retention::recompute_keep(store, [&] { return lowest_needed(store); });
 }
 
-// An active slot of that name, lowest first, below `limit`.
-FollowerSlot* find_active(const commit::Store& store, const Name& name, uint32_t limit) {
+// The index of the lowest active slot of that name, below `limit`; `limit`: none.
+uint32_t find_active(const commit::Store& store, const Name& name, uint32_t limit) {
   for (uint32_t i = 0; i < limit; ++i) {
     FollowerSlot& slot = slots(store)[i];
     if (state_of(slot.claim.lo.load_acquire()) == kActive && name.is_of(slot))  // [follower]
-      return &slot;
+      return i;
   }
-  return nullptr;
+  return limit;
+}
+
+base::Pair load_claim(const FollowerSlot& slot) {
+  const uint64_t claim = slot.claim.lo.load_acquire();  // [follower]
+  return {claim, slot.claim.hi.load_acquire()};         // [follower]
+}
+
+// Puts the position under the generation of `claim`: a former owner's CAS fails from here on. It
+// becomes `lsn`, or stays where it is when that is null. Returns it. A later generation stays: we
+// are superseded then. Bounded by what former owners of the slot still had under way.
+uint64_t take_position(FollowerSlot& slot, uint64_t claim, const uint64_t* lsn) {
+  for (;;) {
+    const base::Pair seen{slot.next.lo.load_relaxed(), slot.next.hi.load_relaxed()};
+    if (seen.hi > generation_of(claim)) return seen.lo;
+    const uint64_t next = lsn ? *lsn : seen.lo;
+    // [follower] The pair at once: position and who says so.
+    if (slot.next.cas16_acq_rel(seen, {next, generation_of(claim)})) return next;
+  }
 }
 
 bool is_takeable(const commit::Store& store, uint64_t claim, uint64_t owner) {
@@ -67,59 +86,92 @@ Result<Follower> Follower::open(const commit::Store& store, arena::AttachmentRef
   if (text.empty() || text.size() > kFollowerNameBytesMax)
     return Error{Code::bad_argument, false, 0, 0, "follower name: expected 1 to 32 bytes"};
   const Name name(text);
-  if (FollowerSlot* slot = find_active(store, name, kFollowersMax)) {
-    const auto index = static_cast<uint32_t>(slot - slots(store));
-    const base::Pair seen{slot->claim.lo.load_acquire(), slot->claim.hi.load_acquire()};  // [follower]
-    // [follower] Resumed: the owner changes, the position stays.
-    slot->claim.cas16_acq_rel(seen, {seen.lo, owner.value});
-    const uint64_t next = slot->next_lsn.load_relaxed();
-    commit::Retention::hold(store, next);  // F2
-    return Follower(store, index, seen.lo, next);
+  // Progress: another round means that somebody else registered, resumed or removed this name.
+  for (;;) {
+    const uint32_t active = find_active(store, name, kFollowersMax);
+    if (active != kFollowersMax) {
+      auto resumed = resume(store, active, owner.value);
+      if (resumed || resumed.error().code != Code::overrun) return resumed;
+      continue;
+    }
+    auto claimed = claim_slot(store, owner.value, text, policy);
+    if (!claimed) return claimed;
+    if (start == Start::end) {
+      claimed->next_ = log_end(store);
+      claimed->release();
+    }
+    // Two processes may have registered one name at once: the lower slot stays.
+    if (find_active(store, name, claimed->slot_) == claimed->slot_) return claimed;
+    claimed->remove();
   }
+}
+
+// overrun: somebody was faster.
+Result<Follower> Follower::resume(const commit::Store& store, uint32_t index, uint64_t owner) {
+  FollowerSlot& slot = slots(store)[index];
+  const base::Pair seen = load_claim(slot);
+  if (state_of(seen.lo) != kActive) return Code::overrun;
+  const uint64_t claim = with_state(next_generation(seen.lo), kActive);
+  // [follower] The owner changes, the position stays.
+  if (!slot.claim.cas16_acq_rel(seen, {claim, owner})) return Code::overrun;
+  base::fault_point(FaultPoint::follower_after_claim);  // F3
+  const uint64_t next = take_position(slot, claim, nullptr);
+  commit::Retention::hold(store, next);  // F2
+  return Follower(store, index, claim, next);
+}
+
+Result<Follower> Follower::claim_slot(const commit::Store& store, uint64_t owner,
+                                      std::string_view text, FullPolicy policy) {
+  const Name name(text);
   for (uint32_t i = 0; i < kFollowersMax; ++i) {
     FollowerSlot& slot = slots(store)[i];
-    const base::Pair seen{slot.claim.lo.load_acquire(), slot.claim.hi.load_acquire()};  // [follower]
+    const base::Pair seen = load_claim(slot);
     if (!is_takeable(store, seen.lo, seen.hi)) continue;
     const uint64_t claim = with_state(next_generation(seen.lo), kClaiming);
     // [follower] Claimed.
-    if (!slot.claim.cas16_acq_rel(seen, {claim, owner.value})) continue;
+    if (!slot.claim.cas16_acq_rel(seen, {claim, owner})) continue;
     base::fault_point(FaultPoint::follower_after_claim);  // F1
     for (int w = 0; w < 4; ++w) slot.name[w].store_relaxed(name.words[w]);
     slot.policy.store_relaxed(static_cast<uint64_t>(policy));
     // Conservative until the true start is known: it can only hold too much.
     uint64_t next = log_floor(store);
-    slot.next_lsn.store_relaxed(next);
+    take_position(slot, claim, &next);
     const uint64_t active = with_state(claim, kActive);
     // [follower] Release: name and position before the slot counts.
-    if (!slot.claim.cas16_acq_rel({claim, owner.value}, {active, owner.value})) continue;
+    if (!slot.claim.cas16_acq_rel({claim, owner}, {active, owner})) continue;
     // Bounded: the floor only rises while nobody holds it, and each round starts from it.
-    while (!commit::Retention::hold(store, next)) slot.next_lsn.store_relaxed(next = log_floor(store));
+    while (!commit::Retention::hold(store, next)) {
+      next = log_floor(store);
+      take_position(slot, claim, &next);
+    }
     base::fault_point(FaultPoint::follower_after_keep);
-    Follower follower(store, i, active, next);
-    if (start == Start::end) {
-      follower.next_ = log_end(store);
-      follower.release();
-    }
-    // Two processes may have registered one name at once: the lower slot stays.
-    if (find_active(store, name, i)) {
-      follower.remove();
-      return open(store, owner, text, policy, start);
-    }
-    return follower;
+    return Follower(store, i, active, next);
   }
   return Code::followers_full;
 }
 
+bool Follower::is_current() const {
+  // [follower] Dropped, removed or superseded by somebody else: nothing is held for us any more.
+  return slots(*store_)[slot_].claim.lo.load_acquire() == claim_;
+}
+
 Fetch Follower::next(Record& record) {
-  // [follower] Dropped or removed by somebody else: nothing is held any more.
-  if (slots(*store_)[slot_].claim.lo.load_acquire() != claim_) return Fetch::overrun;
+  if (!is_current()) return Fetch::overrun;
   const Fetch result = fetch(*store_, next_, record);
   if (result == Fetch::got) ++next_;
   return result;
 }
 
+void Follower::store_position() {
+  FollowerSlot& slot = slots(*store_)[slot_];
+  const uint64_t generation = generation_of(claim_);
+  const uint64_t seen = slot.next.lo.load_relaxed();  // errs on the low side when read late
+  // [follower] Fails when the slot is another's by now, and then the position is not ours.
+  slot.next.cas16_acq_rel({seen, generation}, {next_, generation});
+}
+
 void Follower::release() {
-  slots(*store_)[slot_].next_lsn.store_relaxed(next_);  // errs on the low side when read late
+  store_position();
   recompute(*store_);
 }
 
@@ -136,8 +188,8 @@ bool drop_laggards(const commit::Store& store) {
   bool dropped = false;
   for (uint32_t i = 0; i < kFollowersMax; ++i) {
     FollowerSlot& slot = slots(store)[i];
-    const base::Pair seen{slot.claim.lo.load_acquire(), slot.claim.hi.load_acquire()};  // [follower]
-    if (state_of(seen.lo) != kActive || slot.next_lsn.load_relaxed() > keep ||
+    const base::Pair seen = load_claim(slot);
+    if (state_of(seen.lo) != kActive || slot.next.lo.load_relaxed() > keep ||
         static_cast<FullPolicy>(slot.policy.load_relaxed()) != FullPolicy::drop_follower)
       continue;
     // [follower] Its next() sees that the claim is another.
@@ -159,7 +211,7 @@ std::vector<FollowerInfo> list_followers(const commit::Store& store) {
       const uint64_t word = slot.name[w].load_relaxed();
       std::memcpy(name + 8 * w, &word, 8);
     }
-    const uint64_t next = slot.next_lsn.load_relaxed();
+    const uint64_t next = slot.next.lo.load_relaxed();
     const arena::AttachmentRef owner{slot.claim.hi.load_acquire()};  // [follower]
     list.push_back({name, next, end > next ? end - next : 0,
                     static_cast<FullPolicy>(slot.policy.load_relaxed()),

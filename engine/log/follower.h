@@ -6,8 +6,13 @@
 //
 //   free --CAS--> claiming --> active --> free
 //
+// Every claim, and every resumption, has a generation of its own, and a position is stored only
+// under the generation of whoever stores it: a follower that was stopped, dropped or superseded and
+// wakes late moves nobody's position.
+//
 // Crash windows: F1 claiming, by a dead attachment: the next registration takes the slot. F2 active,
-// keep not lowered yet: nobody was promised anything; resuming the name lowers it.
+// keep not lowered yet: nobody was promised anything; resuming the name lowers it. F3 resumed, the
+// position still under the former generation: the next resumption takes it from there.
 #pragma once
 
 #include <string>
@@ -27,22 +32,23 @@ constexpr uint32_t kFollowerNameBytesMax = 32;
 // Two cache lines. Writer: its follower; claim also by whoever drops or re-uses it.
 struct alignas(128) FollowerSlot {
   base::AtomicPair claim;      // {generation << 2 | 0 free, 1 claiming, 2 active; AttachmentRef}
-  base::AtomicU64 next_lsn;    // what it needs next
+  base::AtomicPair next;       // {LSN it needs next, generation of the claim that says so}
   base::AtomicU64 policy;
   base::AtomicU64 name[4];     // zero-filled
-  base::AtomicU64 reserved[8];
+  base::AtomicU64 reserved[7];
 };
 static_assert(sizeof(FollowerSlot) == 128);
 
 class Follower {
  public:
-  // Registers `name`, or resumes it where it stopped. A new follower starts at the end of the log,
-  // or at the oldest record held. Errors: bad_argument, followers_full.
+  // Registers `name`, or resumes it where it stopped; whoever followed under it until now is
+  // superseded. A new follower starts at the end of the log, or at the oldest record held.
+  // Errors: bad_argument, followers_full.
   enum class Start { end, oldest };
   static Result<Follower> open(const commit::Store& store, arena::AttachmentRef owner,
                                std::string_view name, FullPolicy policy, Start start);
 
-  // The next record, without giving it up yet. overrun: this follower was dropped.
+  // The next record, without giving it up yet. overrun: this follower was dropped or superseded.
   Fetch next(Record& record);
   // Everything returned by next() so far may be overwritten.
   void release();
@@ -54,6 +60,12 @@ class Follower {
  private:
   Follower(const commit::Store& store, uint32_t slot, uint64_t claim, uint64_t next)
       : store_(&store), slot_(slot), claim_(claim), next_(next) {}
+  static Result<Follower> resume(const commit::Store& store, uint32_t index, uint64_t owner);
+  static Result<Follower> claim_slot(const commit::Store& store, uint64_t owner,
+                                     std::string_view name, FullPolicy policy);
+  bool is_current() const;
+  void store_position();
+
   const commit::Store* store_;
   uint32_t slot_;
   uint64_t claim_;

@@ -20,13 +20,13 @@ struct LedgerInfo {
 // Bounds on what is available, in minor units. Absent: none. A debit may not take what is available
 // below `min_available`, a credit may not raise it above `max_available`.
 struct AccountLimits {
-  std::optional<Amount> min_available, max_available;
+  std::optional<Amount> min_available{}, max_available{};
   bool operator==(const AccountLimits&) const = default;
 };
 
 struct AccountOptions {
-  std::string ledger;  // name of an open ledger
-  AccountLimits limits;
+  std::string ledger{};  // name of an open ledger
+  AccountLimits limits{};
   uint32_t code = 0;
   std::array<uint64_t, 2> user_data{};
 };

@@ -32,8 +32,8 @@ struct CreateOptions {
   uint64_t ledgers = 64;
   uint32_t sessions = 64;              // at one time, over all processes; up to 1024
   uint64_t records = 65'536;           // kept in the record ring, at least
-  std::optional<uid_t> owner;
-  std::optional<gid_t> group;
+  std::optional<uid_t> owner{};
+  std::optional<gid_t> group{};
   mode_t mode = 0600;                  // every writer is trusted with the money
 };
 

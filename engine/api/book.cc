@@ -1,5 +1,7 @@
 #include <casbook/book.h>
 
+#include <thread>
+
 #include "api/core.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
@@ -182,6 +184,28 @@ Position Book::position() const {
     const uint64_t end = log::log_end(store);
     if (end == commit::kFirstLsn) return {};
     if (log::fetch(store, end - 1, record) == log::Fetch::got) return record.position;
+  }
+}
+
+Result<void> Book::wait(Position position, Level level, std::chrono::milliseconds timeout) const {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  if (level != Level::memory) return Code::level_unavailable;
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    log::Record record;
+    switch (log::fetch(core.store, position.lsn(), record)) {
+      case log::Fetch::got:
+        return record.position == position ? Result<void>() : Result<void>(Code::undone);
+      case log::Fetch::overrun:  // long ago; the term says whether it was this log's
+        return position <= this->position() ? Result<void>() : Result<void>(Code::undone);
+      case log::Fetch::damaged:
+        return Code::damaged;
+      case log::Fetch::end:
+        break;
+    }
+    if (std::chrono::steady_clock::now() >= until) return Code::outcome_unknown;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
 

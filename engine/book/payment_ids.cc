@@ -122,7 +122,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, int64_t
                         commit::WriteSet& set) {
   constexpr uint32_t kAllWords = kEntries + kBucketEntries * kIdEntryWords;
   const Key key = key_of(id);
-  CellImage heads[kIdChainMax];
+  CellImage* const heads = heads_;
   Unit units[kIdChainMax];
   bool full_image[kIdChainMax] = {};
   uint32_t read = 0;
@@ -211,7 +211,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, int64_t
   target_.version = head.version;
   target_.entry = room[0];
   target_.continuation = room[1];
-  target_.image = head;
+  target_.image = &head;
   target_.id = &id;
   target_.summary = with_fingerprint(head.value[kSummary], room[0], key.fingerprint);
   if (needed == 2) target_.summary = with_fingerprint(target_.summary, room[1], kContinuation);
@@ -235,7 +235,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, int64_t
 void PaymentIds::insert(commit::WriteSet& set, uint8_t code, uint64_t content,
                         int64_t now_ms) const {
   const Target& t = target_;
-  const CellImage& image = t.image;
+  const CellImage& image = *t.image;
   const auto& id = t.id->value;
   const bool is_long = id.size() > 16;
   // Words beyond those read are free or expired: their old values are read here, and are of the

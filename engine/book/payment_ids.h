@@ -73,12 +73,14 @@ class PaymentIds {
   uint64_t seed_;
   int64_t window_ms_;
 
+  // The buckets of the id that is planned, as read.
+  commit::CellImage heads_[kIdChainMax];
   // Where the planned entry goes.
   struct Target {
     Unit unit = 0;
     uint64_t version = 0;
     uint32_t entry = 0, continuation = 0;
-    commit::CellImage image;
+    const commit::CellImage* image = nullptr;  // one of heads_
     const PaymentId* id = nullptr;
     uint64_t summary = 0, gone = 0;
     bool clears_over = false;

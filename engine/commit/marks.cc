@@ -42,6 +42,8 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
                            (mark_epoch(found) > epoch ||
                             (kind == Kind::seal && mark_ends(found, epoch)));
         if (ended) return 0;
+        // An operator may have died between its mark and the gate, and the tail waits for the gate.
+        if (!is_reference(found)) help_gate(found);
         if (++p - from <= base::tuning.tail_lag_max) continue;
         walk_tail(from, p);
         break;

@@ -17,11 +17,15 @@ void Executor::refresh_hint() {
 }
 
 uint64_t Executor::first_empty() {
-  refresh_hint();
-  uint64_t p = hint_;
-  // Bounded by the commits of others while we look. [claim] Acquire: what is below p is visible.
-  while (store_.slot(p).lo.load_acquire() == p) ++p;
-  return p;
+  // Bounded by the commits of others while we look; another round: by a lap of them.
+  for (;;) {
+    refresh_hint();
+    uint64_t p = hint_;
+    // [claim] Acquire: what is below p is visible.
+    uint64_t found = store_.slot(p).lo.load_acquire();
+    for (; found == p; found = store_.slot(p).lo.load_acquire()) ++p;  // [claim]
+    if (found == p - store_.ring_slots()) return p;
+  }
 }
 
 // Moves the tail from `from` towards `to`, as far as the slots are filled and decided.

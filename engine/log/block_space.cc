@@ -32,7 +32,7 @@ BlockSpace::BlockSpace(const commit::Store& store, uint32_t session)
     open_ = (open >> 32) - 1, used_ = open & 0xffffffff, has_open_ = true;
   }
   if (claiming != 0 && is_ours(claiming - 1) && !(has_open_ && open_ == claiming - 1))
-    set_open(claiming - 1, sizeof(BlockHead));  // B3
+    open_empty(claiming - 1);  // B3
 }
 
 BlockHead& BlockSpace::head(uint64_t block) const {
@@ -109,11 +109,15 @@ bool BlockSpace::own_block(uint64_t block) {
   // [block] The intent above is visible to whoever adopts this slot; the floor was raised before.
   if (!states_[block].cas_acq_rel(state, owned_state_)) return false;
   base::fault_point(FaultPoint::block_after_own);  // B3
+  open_empty(block);
+  return true;
+}
+
+void BlockSpace::open_empty(uint64_t block) {
   // [floor] Fence: the floor before the bytes. A reader that sees new bytes sees the new floor.
   base::release_fence();
   head(block).newest_lsn.store_relaxed(0);
   set_open(block, sizeof(BlockHead));
-  return true;
 }
 
 const base::AtomicU64* find_record_words(const commit::Store& store, uint64_t where,

@@ -46,6 +46,7 @@ class BlockSpace {
   uint64_t find_block(uint64_t floor);
   bool own_block(uint64_t block);
   BlockHead& head(uint64_t block) const;
+  void open_empty(uint64_t block);
   void set_open(uint64_t block, uint64_t used);
 
   const commit::Store& store_;

@@ -89,11 +89,14 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
 }
 
 uint64_t log_end(const commit::Store& store) {
-  // [tail] Acquire: everything below is claimed.
-  uint64_t p = store.control().tail.load_acquire();
-  // Bounded by the commits of others while we look. [claim]
-  while (store.slot(p).lo.load_acquire() == p) ++p;
-  return p;
+  // Bounded by the commits of others while we look; another round: by a lap of them.
+  for (;;) {
+    // [tail] Acquire: everything below is claimed.
+    uint64_t p = store.control().tail.load_acquire();
+    uint64_t found = store.slot(p).lo.load_acquire();  // [claim]
+    for (; found == p; found = store.slot(p).lo.load_acquire()) ++p;  // [claim]
+    if (found == p - store.ring_slots()) return p;
+  }
 }
 
 uint64_t log_floor(const commit::Store& store) {

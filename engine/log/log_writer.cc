@@ -25,6 +25,19 @@ CommitResult LogWriter::commit(const commit::WriteSet& set) {
   return result;
 }
 
+// False: it is there already, or the ring has lapped this LSN, and then nobody is promised the
+// record any more. Bounded: a CAS is lost to a late copier of an LSN some laps below, of which there
+// are as many as sessions.
+bool LogWriter::publish(uint64_t lsn, uint64_t where) {
+  commit::IndexSlot& index = store_.index(lsn);
+  for (;;) {
+    const base::Pair seen{index.lo.load_relaxed(), index.hi.load_relaxed()};
+    if (seen.lo >= lsn) return false;
+    // [record] Release: the bytes are complete for whoever finds the record here.
+    if (index.cas16_acq_rel(seen, {lsn, where})) return true;
+  }
+}
+
 // Crash windows: R1 room reserved, nothing written: wasted. R2 bytes written, not published:
 // wasted, and the slot's next owner copies again. R3 published: done.
 bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
@@ -34,16 +47,11 @@ bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
   const uint32_t count = encode(record, words);
   const BlockSpace::Room room = blocks_.reserve(count * 8, lsn);
   if (!room.words) return false;
-  commit::IndexSlot& index = store_.index(lsn);
-  const base::Pair seen{index.lo.load_relaxed(), index.hi.load_relaxed()};
-  // [record] The bug to be caught: published before it is written.
-  if (base::mutated(Mutant::publish_before_bytes)) index.cas16_acq_rel(seen, {lsn, room.where});
+  const bool is_early = base::mutated(Mutant::publish_before_bytes) && publish(lsn, room.where);
   for (uint32_t i = 0; i < count; ++i) room.words[i].store_relaxed(words[i]);
   base::fault_point(FaultPoint::record_before_publish);
-  // [record] Release: the bytes are complete for whoever finds the record here. Fails when the ring
-  // has lapped this LSN, and then nobody is promised the record any more.
-  if (seen.lo >= lsn || !index.cas16_acq_rel(seen, {lsn, room.where})) blocks_.give_back(count * 8);
-  if (base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(count * 8);
+  const bool is_published = is_early || publish(lsn, room.where);
+  if (!is_published || base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(count * 8);
   base::fault_point(FaultPoint::record_after_publish);
   return true;
 }

@@ -28,6 +28,7 @@ class LogWriter {
 
  private:
   bool copy_record(uint32_t descriptor, uint64_t lsn);
+  bool publish(uint64_t lsn, uint64_t where);
 
   const commit::Store& store_;
   commit::Committer committer_;

@@ -37,6 +37,13 @@ struct CreateOptions {
   mode_t mode = 0600;                  // every writer is trusted with the money
 };
 
+// How far an answer is safe. A level that the book cannot give is refused, never downgraded.
+enum class Level : uint8_t {
+  memory,   // in this arena: survives every process, dies with the host
+  quorum,   // in a majority's memory
+  durable,  // synced on disk
+};
+
 struct SessionStatus {
   uint32_t index = 0, attachment = 0;
   int64_t pid = 0;                     // for people only
@@ -116,6 +123,10 @@ class CASBOOK_EXPORT Book {
 
   // The position of the last commit.
   Position position() const;
+  // Waits until `position` has reached `level`: success means reached. Errors: undone (this book
+  // has another commit there, or had another term), outcome_unknown (the time is over),
+  // level_unavailable: only `memory` without a journal. Never reached for another term's record.
+  Result<void> wait(Position position, Level level, std::chrono::milliseconds timeout) const;
   BookStatus status() const;
   // Takes over what dead processes left. Happens by itself when slots run out. Returns how many.
   Result<uint32_t> take_over_the_dead();

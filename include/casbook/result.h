@@ -49,6 +49,7 @@ namespace casbook {
   CASBOOK_CODE(overrun, 150, false, "the record has left the ring")                              \
   CASBOOK_CODE(undone, 151, true, "that position was undone")                                    \
   CASBOOK_CODE(outcome_unknown, 152, false, "the outcome is unknown: send the same id again")    \
+  CASBOOK_CODE(level_unavailable, 153, false, "this book cannot give that level")               \
   CASBOOK_CODE(book_missing, 200, false, "no such book")                                         \
   CASBOOK_CODE(book_exists, 201, false, "the book exists")                                       \
   CASBOOK_CODE(foreign_file, 202, false, "the file is no book")                                  \

@@ -18,6 +18,12 @@ Result<log::Snapshot> snapshot(const commit::Store& store, std::span<const Unit>
 
 Result<Balance> read_balance(const commit::Store& store, const Tables& tables, Account account) {
   if (account.index >= tables.account_count()) return Code::account_missing;
+  uint64_t values[3], version;
+  if (commit::try_peek(store, tables.account(account.index), values, version)) {
+    if (!(values[kTraits] & kOpened)) return Code::account_missing;
+    return Balance{static_cast<Amount>(values[kAvailable]), static_cast<Amount>(values[kHeld]),
+                   {version}};
+  }
   commit::CellImage image;
   commit::peek_cell(store, tables.account(account.index), 3, image);
   if (!(image.value[kTraits] & kOpened)) return Code::account_missing;

@@ -77,7 +77,9 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
     base::acquire_fence();  // [claim]
     if (slot.lo.load_relaxed() != slot_lsn) continue;
     if (slot_lsn == lsn - store.ring_slots()) return Fetch::end;
-    if (slot_lsn != lsn) return slot_lsn < lsn ? Fetch::end : Fetch::overrun;
+    // Signed: a slot that was never claimed holds a number below zero.
+    if (slot_lsn != lsn)
+      return static_cast<int64_t>(slot_lsn - lsn) < 0 ? Fetch::end : Fetch::overrun;
     if (!commit::is_reference(content)) {
       make_mark_record(lsn, content, record);
       return Fetch::got;

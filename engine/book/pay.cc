@@ -34,7 +34,11 @@ bool is_recorded(Code code) {
 }  // namespace
 
 void Payer::prefetch(const Payment& payment) const {
-  ids_.prefetch(payment.id());
+  ids_.prefetch(ids_.key_of(payment.id()));
+  prefetch_accounts(payment);
+}
+
+void Payer::prefetch_accounts(const Payment& payment) const {
   for (uint32_t i = 0; i < std::min(payment.posting_count(), kPostingsMax); ++i)
     if (payment.postings()[i].account.index < tables_.account_count())
       base::prefetch_for_write(&store_.cell(tables_.account(payment.postings()[i].account.index)));
@@ -46,7 +50,9 @@ Result<Receipt> Payer::pay(const Payment& payment, std::span<const Guard> guards
   if (payment.posting_count() < kPostingsMin || payment.posting_count() > kPostingsMax)
     return bad_argument("postings: expected 2 to 8");
   if (payment.guard_count() > kGuardsMax) return bad_argument("guards: expected at most 4");
-  prefetch(payment);
+  key_ = ids_.key_of(payment.id());
+  ids_.prefetch(key_);
+  prefetch_accounts(payment);
   if (auto ok = net(payment); !ok) return ok.error();
   Result<Receipt> answer = Code::outcome_unknown;
   // Progress: each further attempt means that another commit changed a cell of this payment; from
@@ -59,9 +65,30 @@ Result<Receipt> Payer::pay(const Payment& payment, std::span<const Guard> guards
   }
 }
 
+// The common shape: one debit and one credit of the same amount. False: not that shape.
+bool Payer::net_pair(const Payment& payment) {
+  const Posting& one = payment.postings()[0];
+  const Posting& other = payment.postings()[1];
+  if (payment.posting_count() != 2 || one.amount <= 0 || one.amount != other.amount ||
+      one.side == other.side || one.account.index == other.account.index ||
+      one.account.ledger != other.account.ledger)
+    return false;
+  leg_count_ = 2;
+  for (uint32_t i = 0; i < 2; ++i) {
+    const Posting& posting = payment.postings()[i];
+    legs_[i].account = posting.account.index;
+    legs_[i].ledger = posting.account.ledger;
+    legs_[i].overflow = false;
+    legs_[i].delta = posting.side == Side::credit ? posting.amount : -posting.amount;
+    legs_[i].traits = 0;
+  }
+  return true;
+}
+
 // Nets the postings of each account, so that the write set names a word once. Refuses what cannot
 // be judged: amounts out of range, a ledger that does not balance.
 Result<void> Payer::net(const Payment& payment) {
+  if (net_pair(payment)) return {};
   leg_count_ = 0;
   __extension__ using Wide = __int128;
   Wide net_of[kPostingsMax] = {};
@@ -100,7 +127,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
   }
   const int64_t now = book_time_ms(store_);
   ids_.move_horizon(writer_, now);
-  const IdPlan plan = ids_.plan(writer_.executor(), payment.id(), now, set_);
+  const IdPlan plan = ids_.plan(writer_.executor(), payment.id(), key_, now, set_);
   Code code{};
   switch (plan.kind) {
     case IdPlan::Kind::found:
@@ -140,7 +167,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
     add_denial(*cause);
   else
     add_slow();
-  return finish(payment, static_cast<uint8_t>(code), now, answer);
+  return finish(payment, guards, static_cast<uint8_t>(code), now, answer);
 }
 
 // The token is the version of the holder's word: it changes with every grant and every release, not
@@ -157,13 +184,18 @@ bool Payer::check_guards(std::span<const Guard> guards, Code& code) {
     if (image.word_version[guard.word] != guard.word_version && code == Code{})
       code = Code::lease_superseded;
     if (code != Code{}) return false;
+  }
+  return true;
+}
+
+void Payer::add_guards(std::span<const Guard> guards) {
+  if (base::mutated(Mutant::guard_skipped)) return;
+  for (const Guard& guard : guards) {
     bool is_repeated = false;  // the same lease twice is one guard
     for (const Guard& other : guards.first(&guard - guards.data()))
       is_repeated |= other.unit == guard.unit;
-    if (!is_repeated && !base::mutated(Mutant::guard_skipped))
-      set_.check(guard.unit, guard.word, guard.word_version);
+    if (!is_repeated) set_.check(guard.unit, guard.word, guard.word_version);
   }
-  return true;
 }
 
 void Payer::read_legs() {
@@ -219,12 +251,13 @@ uint32_t Payer::judge(Leg*& cause) {
 }
 
 // A refusal guards what it judged, else the log would hold one that was false at its position.
+// An account whose postings cancel out is written too: the record has to say what it held.
 void Payer::add_fast(bool refused) {
   for (uint32_t i = 0; i < leg_count_; ++i) {
     const Leg& leg = legs_[i];
     const Unit unit = tables_.account(leg.account);
-    if (refused || leg.delta == 0) {
-      if (!(refused && base::mutated(Mutant::refusal_unguarded))) set_.guard(unit, leg.version);
+    if (refused) {
+      if (!base::mutated(Mutant::refusal_unguarded)) set_.guard(unit, leg.version);
     } else {
       set_.set(unit, kAvailable, leg.version,
                static_cast<uint64_t>(leg.available + leg.delta),
@@ -238,7 +271,7 @@ void Payer::add_slow() {
     const Leg& leg = legs_[i];
     const Unit unit = tables_.account(leg.account);
     set_.check(unit, kTraits, leg.traits_version);
-    if (leg.delta != 0) set_.add(unit, kAvailable, leg.delta, leg.min, leg.max);
+    set_.add(unit, kAvailable, leg.delta, leg.min, leg.max);
     if (leg.has_profile_limit) set_.guard(tables_.profile(leg.account), leg.profile_version);
   }
 }
@@ -251,10 +284,11 @@ void Payer::add_denial(const Leg& cause) {
   if (cause.has_profile_limit) set_.guard(tables_.profile(cause.account), cause.profile_version);
 }
 
-Payer::Step Payer::finish(const Payment& payment, uint8_t refused, int64_t now_ms,
-                          Result<Receipt>& answer) {
+Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards, uint8_t refused,
+                          int64_t now_ms, Result<Receipt>& answer) {
   const uint64_t content = content_hash(payment);
   ids_.insert(set_, refused, content, now_ms);
+  add_guards(guards);
   set_.describe(refused ? commit::Kind::refusal : commit::Kind::payment, now_ms);
   note_payment(set_, payment, refused);
   base::fault_point(FaultPoint::payment_planned);
@@ -282,6 +316,15 @@ Payer::Step Payer::finish(const Payment& payment, uint8_t refused, int64_t now_m
   return Step::answered;
 }
 
+// In the slow lane what was planned with may be old: the agreed values are what counts.
+void Payer::correct_slow(const commit::CommitResult& result, int64_t* after) const {
+  const auto entries = set_.entries();
+  for (uint32_t e = 0; e < entries.size(); ++e)
+    for (uint32_t l = 0; entries[e].mode() == commit::Mode::add && l < leg_count_; ++l)
+      if (entries[e].unit() == tables_.account(legs_[l].account))
+        after[l] = static_cast<int64_t>(writer_.agreed_value(result, e)) + legs_[l].delta;
+}
+
 // What is available after the payment, per posting: as written, or as agreed in the slow lane.
 Receipt Payer::receipt_of(const Payment& payment, uint64_t position, int64_t now_ms,
                           const commit::CommitResult& result) const {
@@ -290,18 +333,14 @@ Receipt Payer::receipt_of(const Payment& payment, uint64_t position, int64_t now
   receipt.time_ms = now_ms;
   receipt.balances_known = true;
   receipt.balance_count = payment.posting_count();
-  const auto entries = set_.entries();
   int64_t after[kPostingsMax];
-  for (uint32_t l = 0; l < leg_count_; ++l) {
-    after[l] = legs_[l].available + legs_[l].delta;
-    for (uint32_t e = 0; e < entries.size(); ++e)
-      if (entries[e].mode() == commit::Mode::add &&
-          entries[e].unit() == tables_.account(legs_[l].account))
-        after[l] = static_cast<int64_t>(writer_.agreed_value(result, e)) + legs_[l].delta;
+  for (uint32_t l = 0; l < leg_count_; ++l) after[l] = legs_[l].available + legs_[l].delta;
+  if (set_.has_judged_entries()) correct_slow(result, after);
+  for (uint32_t i = 0; i < payment.posting_count(); ++i) {
+    uint32_t l = i < leg_count_ ? i : 0;  // most often posting i is leg i
+    while (legs_[l].account != payment.postings()[i].account.index) l = l + 1 < leg_count_ ? l + 1 : 0;
+    receipt.available[i] = after[l];
   }
-  for (uint32_t i = 0; i < payment.posting_count(); ++i)
-    for (uint32_t l = 0; l < leg_count_; ++l)
-      if (legs_[l].account == payment.postings()[i].account.index) receipt.available[i] = after[l];
   return receipt;
 }
 

@@ -50,10 +50,13 @@ class Payer {
   };
   enum class Step { answered, again };
 
+  void prefetch_accounts(const Payment& payment) const;
   Result<void> net(const Payment& payment);
   Step attempt(const Payment& payment, std::span<const Guard> guards, bool slow,
                Result<Receipt>& answer);
   bool check_guards(std::span<const Guard> guards, Code& code);
+  void add_guards(std::span<const Guard> guards);
+  bool net_pair(const Payment& payment);
   void read_legs();
   void read_leg(Leg& leg);
   // The first refusal in order of precedence, and the leg that causes it. 0: none.
@@ -61,8 +64,10 @@ class Payer {
   void add_fast(bool refused);
   void add_slow();
   void add_denial(const Leg& cause);
-  Step finish(const Payment& payment, uint8_t refusal, int64_t now_ms, Result<Receipt>& answer);
+  Step finish(const Payment& payment, std::span<const Guard> guards, uint8_t refusal,
+              int64_t now_ms, Result<Receipt>& answer);
   Result<Receipt> replay(const Payment& payment, const IdAnswer& recorded) const;
+  void correct_slow(const commit::CommitResult& result, int64_t* after) const;
   Receipt receipt_of(const Payment& payment, uint64_t position, int64_t now_ms,
                      const commit::CommitResult& result) const;
 
@@ -73,6 +78,7 @@ class Payer {
   commit::WriteSet set_;
   Leg legs_[kPostingsMax];
   uint32_t leg_count_ = 0;
+  PaymentIds::Key key_{};  // of the payment's id
 };
 
 }  // namespace casbook::book

@@ -70,10 +70,6 @@ bool may_hold(const CellImage& image, uint64_t fingerprint) {
 
 }  // namespace
 
-struct PaymentIds::Key {
-  uint64_t home, stride, fingerprint;
-};
-
 PaymentIds::PaymentIds(const commit::Store& store, const Tables& tables)
     : store_(store),
       tables_(tables),
@@ -96,8 +92,8 @@ Unit PaymentIds::bucket(const Key& key, uint32_t k) const {
                                                             : index - tables_.payment_buckets());
 }
 
-void PaymentIds::prefetch(const PaymentId& id) const {
-  const commit::Cell& cell = store_.cell(bucket(key_of(id), 0));
+void PaymentIds::prefetch(const Key& key) const {
+  const commit::Cell& cell = store_.cell(bucket(key, 0));
   base::prefetch_for_write(&cell);
   base::prefetch_for_write(&cell.words[kEntries]);  // where a new id most often goes
 }
@@ -118,10 +114,9 @@ std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
   return std::nullopt;
 }
 
-IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, int64_t now_ms,
-                        commit::WriteSet& set) {
+IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const Key& key,
+                        int64_t now_ms, commit::WriteSet& set) {
   constexpr uint32_t kAllWords = kEntries + kBucketEntries * kIdEntryWords;
-  const Key key = key_of(id);
   CellImage* const heads = heads_;
   Unit units[kIdChainMax];
   bool full_image[kIdChainMax] = {};

@@ -41,17 +41,23 @@ class PaymentIds {
  public:
   PaymentIds(const commit::Store& store, const Tables& tables);
 
+  // Where an id lives: computed once per payment.
+  struct Key {
+    uint64_t home, stride, fingerprint;
+  };
+  Key key_of(const PaymentId& id) const;
+
   // Looks the id up; where it is new, adds its insertion to `set` as far as the answer is not
   // needed (guards, OVER), and remembers where the entry goes for insert().
-  IdPlan plan(commit::Executor& executor, const PaymentId& id, int64_t now_ms,
+  IdPlan plan(commit::Executor& executor, const PaymentId& id, const Key& key, int64_t now_ms,
               commit::WriteSet& set);
   // Adds the entry itself: the answer `code` and the content hash.
   void insert(commit::WriteSet& set, uint8_t code, uint64_t content, int64_t now_ms) const;
 
   // Without a session; writes nothing.
   std::optional<IdAnswer> find(const PaymentId& id) const;
-  // Brings the first line of the id's bucket near.
-  void prefetch(const PaymentId& id) const;
+  // Brings the first lines of the id's home near.
+  void prefetch(const Key& key) const;
 
   int64_t horizon_ms() const;
   // Moves the horizon forward when it lags by a 64th of the window. One attempt.
@@ -64,8 +70,6 @@ class PaymentIds {
   Fill fill() const;
 
  private:
-  struct Key;
-  Key key_of(const PaymentId& id) const;
   Unit bucket(const Key& key, uint32_t k) const;
 
   const commit::Store& store_;

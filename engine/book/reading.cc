@@ -1,5 +1,7 @@
 #include "book/reading.h"
 
+#include <unordered_map>
+
 #include "book/payment_record.h"
 
 namespace casbook::book {
@@ -33,18 +35,22 @@ Result<Balance> read_balance(const commit::Store& store, const Tables& tables, A
 
 Result<std::vector<Balance>> read_balances(const commit::Store& store, const Tables& tables,
                                            std::span<const Account> accounts, Position at) {
-  std::vector<Unit> units;
+  std::vector<Unit> units;  // each once, as a snapshot wants them
+  std::unordered_map<Unit, size_t> place_of;
   for (const Account& account : accounts) {
     if (account.index >= tables.account_count()) return Code::account_missing;
-    units.push_back(tables.account(account.index));
+    const Unit unit = tables.account(account.index);
+    if (!(commit::peek_word(store, unit, kTraits).value & kOpened)) return Code::account_missing;
+    if (place_of.try_emplace(unit, units.size()).second) units.push_back(unit);
   }
   auto taken = snapshot(store, units, at);
   if (!taken) return taken.error();
   std::vector<Balance> balances;
-  for (size_t i = 0; i < units.size(); ++i)
-    balances.push_back({static_cast<Amount>(taken->values[i * kBalanceWords]),
-                        static_cast<Amount>(taken->values[i * kBalanceWords + 1]),
-                        taken->position});
+  for (const Account& account : accounts) {
+    const size_t first = place_of[tables.account(account.index)] * kBalanceWords;
+    balances.push_back({static_cast<Amount>(taken->values[first]),
+                        static_cast<Amount>(taken->values[first + 1]), taken->position});
+  }
   return balances;
 }
 

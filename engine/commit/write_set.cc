@@ -38,8 +38,8 @@ bool WriteSet::has_judged_entries() const {
   return false;
 }
 
-// Keeps the entries sorted by cell and word: sets are small and mostly in order already.
-void WriteSet::put(EntryValue entry) {
+// Keeps the entries sorted by cell and word: sets are small and mostly made in order.
+void WriteSet::put(const EntryValue& entry) {
   CASBOOK_ASSERT(count_ < kEntriesMax);
   uint32_t at = count_++;
   if (base::mutated(base::Mutant::unsorted_locks)) {
@@ -48,15 +48,20 @@ void WriteSet::put(EntryValue entry) {
   }
   for (; at > 0 && entries_[at - 1].where > entry.where; --at) entries_[at] = entries_[at - 1];
   entries_[at] = entry;
-  for (uint32_t neighbour : {at - 1, at + 1}) {
-    if (neighbour >= count_ || entries_[neighbour].unit() != entry.unit()) continue;
-    const EntryValue& other = entries_[neighbour];
-    CASBOOK_ASSERT(other.word() != entry.word() || entry.word() == kNoWord);
-    CASBOOK_ASSERT(is_strict(other.mode()) == is_strict(entry.mode()));
-    if (is_strict(entry.mode()) && other.a != entry.a &&
-        !base::mutated(base::Mutant::mixed_versions))
-      doomed_ = true;
-  }
+  if (at > 0) check_neighbours(at);
+  if (at + 1 < count_) check_neighbours(at + 1);
+}
+
+// Of the entry at `at` and the one before: a word is named once, a cell is strict or not, and its
+// strict entries expect one version.
+void WriteSet::check_neighbours(uint32_t at) {
+  const EntryValue& one = entries_[at - 1];
+  const EntryValue& other = entries_[at];
+  if (one.unit() != other.unit()) return;
+  CASBOOK_ASSERT(one.word() != other.word() || other.word() == kNoWord);
+  CASBOOK_ASSERT(is_strict(one.mode()) == is_strict(other.mode()));
+  if (is_strict(one.mode()) && one.a != other.a && !base::mutated(base::Mutant::mixed_versions))
+    doomed_ = true;
 }
 
 }  // namespace casbook::commit

@@ -32,11 +32,13 @@ class WriteSet {
   std::span<const EntryValue> entries() const { return {entries_, count_}; }
   std::span<const uint64_t> notes() const { return {note_, note_count_}; }
   uint64_t head() const { return make_head(count_, note_count_, kind_, event_1_); }
+  Kind kind() const { return kind_; }
   uint64_t time_ms() const { return static_cast<uint64_t>(time_ms_); }
   uint32_t event_1() const { return event_1_; }
 
  private:
-  void put(EntryValue entry);
+  void put(const EntryValue& entry);
+  void check_neighbours(uint32_t at);
 
   uint32_t count_ = 0, note_count_ = 0, event_1_ = 0;
   Kind kind_ = Kind::none;

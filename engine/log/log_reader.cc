@@ -21,9 +21,10 @@ Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, Record&
   if (!source) return is_above_floor(store, lsn) ? Try::damaged : Try::moved;
   uint64_t words[kRecordWordsMax];
   words[0] = source[0].load_relaxed();
-  const uint32_t count = encoded_words(words[0]);
+  words[1] = source[1].load_relaxed();
+  const uint32_t count = encoded_words(words[1]);
   const bool fits = count != 0 && count <= words_max;
-  for (uint32_t i = 1; fits && i < count; ++i) words[i] = source[i].load_relaxed();
+  for (uint32_t i = 2; fits && i < count; ++i) words[i] = source[i].load_relaxed();
   // [floor] Fence: the bytes before the floor.
   base::acquire_fence();
   if (!is_above_floor(store, lsn)) return Try::moved;

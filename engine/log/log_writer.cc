@@ -20,9 +20,20 @@ CommitResult LogWriter::commit(const commit::WriteSet& set) {
   if (result.outcome == Outcome::backpressure && drop_laggards(store_))
     result = committer_.commit(set);
   // No room now is no harm: the descriptor keeps the record, and its next use tries again.
-  if (result.outcome == Outcome::committed)
-    copy_record(result.descriptor, Position{result.position}.lsn());
+  if (result.outcome == Outcome::committed) {
+    uint64_t words[kRecordWordsMax];
+    const uint32_t count = encode(
+        set, result.position, [&](uint32_t i) { return agreed_value(result, i); }, words);
+    publish_record(words, count, Position{result.position}.lsn());
+  }
   return result;
+}
+
+bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
+  Record record;
+  read_descriptor(store_.descriptor(committer_.session(), descriptor), lsn, record);
+  uint64_t words[kRecordWordsMax];
+  return publish_record(words, encode(record, words), lsn);
 }
 
 // False: it is there already, or the ring has lapped this LSN, and then nobody is promised the
@@ -40,11 +51,7 @@ bool LogWriter::publish(uint64_t lsn, uint64_t where) {
 
 // Crash windows: R1 room reserved, nothing written: wasted. R2 bytes written, not published:
 // wasted, and the slot's next owner copies again. R3 published: done.
-bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
-  Record record;
-  read_descriptor(store_.descriptor(committer_.session(), descriptor), lsn, record);
-  uint64_t words[kRecordWordsMax];
-  const uint32_t count = encode(record, words);
+bool LogWriter::publish_record(const uint64_t* words, uint32_t count, uint64_t lsn) {
   const BlockSpace::Room room = blocks_.reserve(count * 8, lsn);
   if (!room.words) return false;
   const bool is_early = base::mutated(Mutant::publish_before_bytes) && publish(lsn, room.where);

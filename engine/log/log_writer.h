@@ -27,7 +27,9 @@ class LogWriter {
   uint32_t session() const { return committer_.session(); }
 
  private:
+  // From the descriptor: what an earlier commit, or the slot's last owner, left to be copied.
   bool copy_record(uint32_t descriptor, uint64_t lsn);
+  bool publish_record(const uint64_t* words, uint32_t count, uint64_t lsn);
   bool publish(uint64_t lsn, uint64_t where);
 
   const commit::Store& store_;

@@ -9,7 +9,7 @@ namespace casbook::log {
 namespace {
 
 uint64_t checksum(const uint64_t* words, uint32_t count) {
-  return base::hash_bytes(words + 2, (count - 2) * sizeof(uint64_t), words[0]);
+  return base::hash_bytes(words + 1, (count - 1) * sizeof(uint64_t));
 }
 
 // The bound that a denied change would have crossed.
@@ -21,6 +21,8 @@ uint64_t crossed_bound(uint64_t old_value, const commit::EntryValue& entry) {
                               : sum < static_cast<int64_t>(entry.b);
   return below ? entry.b : entry.c;
 }
+
+}  // namespace
 
 Change resolve(const commit::EntryValue& entry, uint64_t agreed) {
   switch (entry.mode()) {
@@ -37,7 +39,14 @@ Change resolve(const commit::EntryValue& entry, uint64_t agreed) {
   return {entry.where, entry.a, 0, 0};
 }
 
-}  // namespace
+void seal_record(uint64_t* words, uint32_t count, Kind kind, uint32_t changes, uint32_t notes,
+                 uint64_t position, uint64_t time_ms) {
+  words[1] = uint64_t{count * 8} | static_cast<uint64_t>(kind) << 32 | uint64_t{changes} << 40 |
+             uint64_t{notes} << 48 | uint64_t{kRecordFormat} << 56;
+  words[2] = position;
+  words[3] = time_ms;
+  words[0] = checksum(words, count);
+}
 
 uint32_t encode(const Record& record, uint64_t* words) {
   uint32_t n = kRecordHeadWords;
@@ -49,30 +58,26 @@ uint32_t encode(const Record& record, uint64_t* words) {
     words[n++] = change.old_value;
   }
   for (uint32_t i = 0; i < record.note_count; ++i) words[n++] = record.notes[i];
-  words[0] = uint64_t{n * 8} | static_cast<uint64_t>(record.kind) << 32 |
-             uint64_t{record.change_count} << 40 | uint64_t{record.note_count} << 48 |
-             uint64_t{kRecordFormat} << 56;
-  words[2] = record.position.value;
-  words[3] = static_cast<uint64_t>(record.time_ms);
-  words[1] = checksum(words, n);
+  seal_record(words, n, record.kind, record.change_count, record.note_count,
+              record.position.value, static_cast<uint64_t>(record.time_ms));
   return n;
 }
 
-uint32_t encoded_words(uint64_t first_word) {
-  const uint64_t changes = (first_word >> 40) & 0xff, notes = (first_word >> 48) & 0xff;
-  const uint64_t words = (first_word & 0xffffffff) / 8;
-  const bool sane = first_word >> 56 == kRecordFormat && changes <= kEntriesMax &&
+uint32_t encoded_words(uint64_t head) {
+  const uint64_t changes = (head >> 40) & 0xff, notes = (head >> 48) & 0xff;
+  const uint64_t words = (head & 0xffffffff) / 8;
+  const bool sane = head >> 56 == kRecordFormat && changes <= kEntriesMax &&
                     notes <= kNoteWordsMax && words == kRecordHeadWords + 4 * changes + notes;
   return sane ? static_cast<uint32_t>(words) : 0;
 }
 
 bool decode(const uint64_t* words, uint32_t count, Record& record) {
-  if (count < kRecordHeadWords || encoded_words(words[0]) != count ||
-      words[1] != checksum(words, count))
+  if (count < kRecordHeadWords || encoded_words(words[1]) != count ||
+      words[0] != checksum(words, count))
     return false;
-  record.kind = static_cast<Kind>((words[0] >> 32) & 0xff);
-  record.change_count = (words[0] >> 40) & 0xff;
-  record.note_count = (words[0] >> 48) & 0xff;
+  record.kind = static_cast<Kind>((words[1] >> 32) & 0xff);
+  record.change_count = (words[1] >> 40) & 0xff;
+  record.note_count = (words[1] >> 48) & 0xff;
   record.position = {words[2]};
   record.time_ms = static_cast<int64_t>(words[3]);
   uint32_t n = kRecordHeadWords;

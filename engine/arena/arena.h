@@ -82,7 +82,7 @@ Result<std::string> book_path(const std::string& directory, const std::string& n
 
 // Lays out, allocates, prefaults and formats. `format` writes what is not zero into the regions;
 // header and checksum are written by create() itself, before format is called. Of several that
-// create the same book at once, exactly one succeeds. Blocking: about 0.3 s per GiB.
+// create the same book at once, exactly one succeeds. Blocking: a second or two per GiB.
 // Errors: bad_argument, book_exists, no_memory (against MemAvailable or the room in the directory,
 // with both figures), no_permission, io_error. After an error nothing is left behind.
 Result<void> create(const CreateRequest& request, const std::function<void(Mapping&)>& format);
@@ -90,8 +90,8 @@ Result<void> create(const CreateRequest& request, const std::function<void(Mappi
 // Checks and maps; never creates. Errors, each leaving the file as it was: book_missing,
 // no_permission, foreign_file (magic, not a regular file, a symbolic link), format_older,
 // format_newer, truncated (file smaller than its header says), damaged (checksum, sizes, extents
-// outside the file), io_error. Every page is entered into the page table here, at about 0.1 s per
-// GiB of 4 KiB pages, so that no payment pays for it.
+// outside the file), no_memory (address space), io_error. Blocking: every page is entered into
+// the page table, half a second per GiB of 4 KiB pages, so that no payment pays for it.
 Result<std::unique_ptr<Mapping>> attach(const std::string& directory, const std::string& name,
                                         Access access);
 

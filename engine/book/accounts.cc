@@ -192,10 +192,18 @@ Result<Account> Accounts::find(const AccountId& id) const {
 
 Result<AccountInfo> Accounts::info(Account account) const {
   if (account.index >= tables_.account_count()) return Code::account_missing;
-  CellImage hot, profile;
-  commit::peek_cell(store_, tables_.account(account.index), 3, hot);
-  commit::peek_cell(store_, tables_.profile(account.index), kOpenedMs + 1, profile);
-  const uint64_t traits = hot.value[kTraits];
+  const Unit hot = tables_.account(account.index);
+  commit::WordImage flags = commit::peek_word(store_, hot, kTraits);
+  CellImage profile;
+  // Both of one moment: every change of the limits writes the flags. Progress: another round means
+  // that they changed meanwhile.
+  for (;;) {
+    commit::peek_cell(store_, tables_.profile(account.index), kOpenedMs + 1, profile);
+    const commit::WordImage again = commit::peek_word(store_, hot, kTraits);
+    if (again.version == flags.version) break;
+    flags = again;
+  }
+  const uint64_t traits = flags.value;
   if (!(traits & kOpened)) return Code::account_missing;
   auto ledger = ledger_at(static_cast<uint32_t>(traits & kLedgerMask));
   if (!ledger) return Code::damaged;

@@ -174,18 +174,19 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
 // with a renewal. Checked here for the answer, and again inside the commit for safety.
 bool Payer::check_guards(std::span<const Guard> guards, Code& code) {
   for (const Guard& guard : guards) {
-    if (guard.unit >= store_.units() || !store_.is_cell(guard.unit, guard.word)) {
-      code = Code::lease_missing;
-      return false;
-    }
-    CellImage image;
-    commit::read_cell(store_, writer_.executor(), guard.unit, guard.word + 1, image);
-    if (image.value[guard.word] == 0 || guard.word_version == 0) code = Code::lease_missing;
-    if (image.word_version[guard.word] != guard.word_version && code == Code{})
-      code = Code::lease_superseded;
-    if (code != Code{}) return false;
+    const Code found = check_guard(guard);
+    if (found != Code{} && (code == Code{} || found < code)) code = found;
   }
-  return true;
+  return code == Code{};
+}
+
+Code Payer::check_guard(const Guard& guard) {
+  if (guard.unit >= store_.units() || !store_.is_cell(guard.unit, guard.word))
+    return Code::lease_missing;
+  CellImage image;
+  commit::read_cell(store_, writer_.executor(), guard.unit, guard.word + 1, image);
+  if (image.value[guard.word] == 0 || guard.word_version == 0) return Code::lease_missing;
+  return image.word_version[guard.word] == guard.word_version ? Code{} : Code::lease_superseded;
 }
 
 void Payer::add_guards(std::span<const Guard> guards) {

@@ -54,7 +54,9 @@ class Payer {
   Result<void> net(const Payment& payment);
   Step attempt(const Payment& payment, std::span<const Guard> guards, bool slow,
                Result<Receipt>& answer);
+  // The first refusal in order of precedence, of whichever guard.
   bool check_guards(std::span<const Guard> guards, Code& code);
+  Code check_guard(const Guard& guard);
   void add_guards(std::span<const Guard> guards);
   bool net_pair(const Payment& payment);
   void read_legs();

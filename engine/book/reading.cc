@@ -1,5 +1,6 @@
 #include "book/reading.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "book/payment_record.h"
@@ -56,17 +57,24 @@ Result<std::vector<Balance>> read_balances(const commit::Store& store, const Tab
 
 Result<BookSnapshot> read_book(const commit::Store& store, const Tables& tables,
                                const Accounts& accounts, Position at) {
-  const log::UnitRange range{tables.account(0), accounts.accounts_opened(), 1};
   constexpr uint32_t kWords = 3;
-  auto taken = at.value == 0 ? log::take_snapshot(store, range, kWords)
-                             : log::take_snapshot_at(store, range, kWords, at);
+  log::UnitRange range;
+  const auto scan = [&] {
+    // Accounts that are opened and paid during the scan belong to it: some of them are foreseen.
+    const uint64_t opened = accounts.accounts_opened();
+    range = {tables.account(0), std::min(opened + 64 + opened / 16, tables.account_count()), 1};
+    return at.value == 0 ? log::take_snapshot(store, range, kWords)
+                         : log::take_snapshot_at(store, range, kWords, at);
+  };
+  auto taken = scan();
+  // Progress: more were opened than foreseen.
+  while (taken && accounts.accounts_opened() > range.count) taken = scan();
   if (!taken) return taken.error();
   BookSnapshot book;
   book.position = taken->position;
-  book.accounts.reserve(range.count);
   for (uint64_t i = 0; i < range.count; ++i) {
     const uint64_t* words = &taken->values[i * kWords];
-    if (!(words[kTraits] & kOpened)) continue;  // opened after that position
+    if (!(words[kTraits] & kOpened)) continue;  // opened later
     book.accounts.push_back({{static_cast<uint32_t>(i),
                               static_cast<uint32_t>(words[kTraits] & kLedgerMask)},
                              static_cast<Amount>(words[kAvailable]),
@@ -120,13 +128,16 @@ Result<std::vector<HistoryLine>> read_history(const commit::Store& store, const 
     HistoryLine line;
     if (!read_payment_record(tables, record, line.payment) || !line.payment.executed) continue;
     bool touches = false;
+    uint64_t change = 0;
     for (uint32_t i = 0; i < line.payment.posting_count; ++i) {
       const Posting& posting = line.payment.postings[i];
       if (posting.account.index != account.index) continue;
       touches = true;
-      line.change += posting.side == Side::credit ? posting.amount : -posting.amount;
+      const auto amount = static_cast<uint64_t>(posting.amount);  // gross sums may wrap, net ones not
+      change += posting.side == Side::credit ? amount : -amount;
       line.available_after = line.payment.available[i];
     }
+    line.change = static_cast<Amount>(change);
     if (touches) lines.push_back(line);
   }
   return lines;

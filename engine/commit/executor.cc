@@ -139,9 +139,9 @@ bool Executor::is_undecided(const Body& body, uint64_t& status) const {
 
 void Executor::abort(const Body& body, uint64_t status, AbortReason reason, uint64_t extra) {
   // [decide] Excludes the claim for ever: see I7 in PROTOCOL.md.
-  body.descriptor->status.cas16_acq_rel(
-      {status, 0}, {make_status(status_sequence(status), State::aborted),
-                    static_cast<uint64_t>(reason) | extra << 8});
+  body.descriptor->status.cas16_acq_rel({status, 0},
+                                        {make_status(status_sequence(status), State::aborted),
+                                         static_cast<uint64_t>(reason) | extra << 8});
 }
 
 // Judges the any-version entries, all cells being locked: every executor reads the same words, so
@@ -178,10 +178,9 @@ bool Executor::judge(const Body& body, uint32_t& failed_entry) {
     }
     agreed_any = true;
     int64_t sum;
-    const bool inside = !__builtin_add_overflow(static_cast<int64_t>(value),
-                                                static_cast<int64_t>(entry.a), &sum) &&
-                        sum >= static_cast<int64_t>(entry.b) &&
-                        sum <= static_cast<int64_t>(entry.c);
+    const bool inside =
+        !__builtin_add_overflow(static_cast<int64_t>(value), static_cast<int64_t>(entry.a), &sum) &&
+        sum >= static_cast<int64_t>(entry.b) && sum <= static_cast<int64_t>(entry.c);
     if (inside != (entry.mode() == Mode::add)) accepted = false, failed_entry = i;
   }
   if (agreed_any) base::fault_point(FaultPoint::commit_after_agree);
@@ -292,9 +291,9 @@ void Executor::apply_and_release(const Body& body, const Decision& decision) {
       if (writes) write_words(body, i, end, decision.detail);
       uint64_t version = decision.detail;
       if (!writes)
-        version = is_strict(entry.mode())                        ? entry.a
+        version = is_strict(entry.mode())                      ? entry.a
                   : base::mutated(Mutant::any_release_to_read) ? 0
-                                                                 : greatest_word_version(unit);
+                                                               : greatest_word_version(unit);
       // [release] The words above are visible to whoever sees the cell free. The reference never
       // recurs, so this cannot free a later lock.
       if (!base::mutated(Mutant::owner_skips_release))

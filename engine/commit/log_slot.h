@@ -1,8 +1,8 @@
 // The log ring and the record index: two slots per retained LSN.
 //
-// A log slot at index lsn mod R is empty for LSN p exactly when its lsn is p - R. Claiming it, by one
-// 16-byte CAS, is the commit point, the LSN and the serialisation order at once; so the log is dense.
-// The record index says where the copied record of an LSN lies, once it is copied.
+// A log slot at index lsn mod R is empty for LSN p exactly when its lsn is p - R. Claiming it, by
+// one 16-byte CAS, is the commit point, the LSN and the serialisation order at once; so the log is
+// dense. The record index says where the copied record of an LSN lies, once it is copied.
 //
 // Content is a reference (descriptor instance) or a mark (top bit clear): epoch << 8 | kind.
 #pragma once

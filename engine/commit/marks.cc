@@ -38,9 +38,9 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
           help_gate(content);
           return p;
         }
-        const bool ended = !is_reference(found) &&
-                           (mark_epoch(found) > epoch ||
-                            (kind == Kind::seal && mark_ends(found, epoch)));
+        const bool ended =
+            !is_reference(found) &&
+            (mark_epoch(found) > epoch || (kind == Kind::seal && mark_ends(found, epoch)));
         if (ended) return 0;
         // An operator may have died between its mark and the gate, and the tail waits for the gate.
         if (!is_reference(found)) help_gate(found);
@@ -70,7 +70,7 @@ void Executor::raise_gate(uint64_t gate) {
   // Bounded: the gate only grows.
   for (;;) {
     const uint64_t seen = shared.load_acquire();  // [gate]
-    if (seen >> 1 >= gate >> 1) return;  // never opens again what a SEAL has shut
+    if (seen >> 1 >= gate >> 1) return;           // never opens again what a SEAL has shut
     // [gate] The mark that lets it grow is in the log, visible to whoever sees the gate.
     if (shared.cas_acq_rel(seen, gate)) return;
   }

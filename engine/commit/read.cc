@@ -31,7 +31,7 @@ Verdict judge_lock(const Store& store, uint64_t reference, uint64_t from, uint64
   const uint64_t status = descriptor->status.lo.load_acquire();
   const uint64_t detail = descriptor->status.hi.load_relaxed();
   const uint64_t epoch = descriptor->epoch.load_relaxed();
-  base::acquire_fence();  // [recycle]
+  base::acquire_fence();                                                // [recycle]
   if (!is_instance(status, sequence)) return Verdict::words_are_right;  // a leftover
   if (descriptor->status.lo.load_relaxed() != status) return Verdict::look_again;
   switch (status_state(status)) {

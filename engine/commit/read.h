@@ -34,8 +34,8 @@ inline bool try_peek(const Store& store, Unit unit, uint64_t (&values)[N], uint6
   return cell.state.load_relaxed() == version;
 }
 
-// One word, no helping, no write: the nanosecond read of a balance. Falls back to peek_cell when the
-// cell is taken. The version is the word's.
+// One word, no helping, no write: the nanosecond read of a balance. Falls back to peek_cell when
+// the cell is taken. The version is the word's.
 struct WordImage {
   uint64_t value, version;
 };

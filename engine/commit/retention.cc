@@ -60,7 +60,8 @@ bool Retention::admits_slow(uint64_t end) {
   // A sixteenth of the ring at once, so that this is rare; less if a follower is in the way.
   const uint64_t needed = end + margin_ + 1 - ring;
   const uint64_t wanted = std::min(needed + ring / 16, end);
-  if (!raise_floor(store_, wanted) && !raise_floor(store_, std::min(std::max(keep(), needed), wanted)))
+  if (!raise_floor(store_, wanted) &&
+      !raise_floor(store_, std::min(std::max(keep(), needed), wanted)))
     return false;
   limit_ = floor() + ring;
   return end + margin_ < limit_;

@@ -26,8 +26,7 @@ namespace casbook::commit {
 
 class Retention {
  public:
-  explicit Retention(const Store& store)
-      : store_(store), margin_(log_margin(store.sessions())) {}
+  explicit Retention(const Store& store) : store_(store), margin_(log_margin(store.sessions())) {}
 
   // Whether a commit may be published while the log ends near `end`. False: a follower holds the
   // ring. Cost: one compare, except once per R/16 commits.
@@ -37,8 +36,8 @@ class Retention {
   uint64_t keep() const;  // an LSN; none: UINT64_MAX
   // Raises the floor to `floor`; false when a follower still needs what lies below.
   static bool raise_floor(const Store& store, uint64_t floor);
-  // A follower that starts at `lsn`: keep is `lsn` or less from here on, until recompute_keep() sees
-  // the follower's own position. False: `lsn` is below the floor already.
+  // A follower that starts at `lsn`: keep is `lsn` or less from here on, until recompute_keep()
+  // sees the follower's own position. False: `lsn` is below the floor already.
   static bool hold(const Store& store, uint64_t lsn);
   // Recomputes keep after a follower moved or left; `lowest` looks at all of them and is called
   // again when somebody registers meanwhile.

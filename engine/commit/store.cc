@@ -25,8 +25,8 @@ Store::Store(const arena::Mapping& mapping)
 }
 
 uint32_t Store::word_count(Unit unit) const {
-  return static_cast<uint32_t>(std::min<uint64_t>(cell(unit).word_count.load_relaxed(),
-                                                  kCellWordsMax));
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(cell(unit).word_count.load_relaxed(), kCellWordsMax));
 }
 
 bool Store::is_cell(Unit unit, uint32_t word) const {

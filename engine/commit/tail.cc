@@ -67,9 +67,9 @@ void Executor::note_committed(uint64_t reference, uint64_t lsn) {
     return;
   const uint64_t epoch = descriptor->epoch.load_relaxed();
   // [decide] Succeeds only if the instance is the same, and then so was the epoch read above.
-  descriptor->status.cas16_acq_rel({status, 0}, {make_status(status_sequence(status),
-                                                             State::committed),
-                                                 Position::of(epoch, lsn).value});
+  descriptor->status.cas16_acq_rel(
+      {status, 0},
+      {make_status(status_sequence(status), State::committed), Position::of(epoch, lsn).value});
 }
 
 }  // namespace casbook::commit

@@ -14,8 +14,8 @@ void WriteSet::guard(Unit unit, uint64_t cell_version) {
 }
 
 void WriteSet::add(Unit unit, uint32_t word, int64_t delta, int64_t min, int64_t max) {
-  put({make_where(unit, word, Mode::add), static_cast<uint64_t>(delta),
-       static_cast<uint64_t>(min), static_cast<uint64_t>(max)});
+  put({make_where(unit, word, Mode::add), static_cast<uint64_t>(delta), static_cast<uint64_t>(min),
+       static_cast<uint64_t>(max)});
 }
 
 void WriteSet::check(Unit unit, uint32_t word, uint64_t word_version) {
@@ -23,8 +23,8 @@ void WriteSet::check(Unit unit, uint32_t word, uint64_t word_version) {
 }
 
 void WriteSet::deny(Unit unit, uint32_t word, int64_t delta, int64_t min, int64_t max) {
-  put({make_where(unit, word, Mode::deny), static_cast<uint64_t>(delta),
-       static_cast<uint64_t>(min), static_cast<uint64_t>(max)});
+  put({make_where(unit, word, Mode::deny), static_cast<uint64_t>(delta), static_cast<uint64_t>(min),
+       static_cast<uint64_t>(max)});
 }
 
 void WriteSet::note(uint64_t word) {

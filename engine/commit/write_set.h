@@ -1,7 +1,8 @@
 // A write set: what one commit is to do, gathered in private memory.
 //
-// A word is named once (asserted); a cell is read at one version. Two reads of one cell at different
-// versions are an ordinary race: the set is then doomed and answers a conflict without being tried.
+// A word is named once (asserted); a cell is read at one version. Two reads of one cell at
+// different versions are an ordinary race: the set is then doomed and answers a conflict without
+// being tried.
 #pragma once
 
 #include <span>

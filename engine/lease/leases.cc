@@ -250,6 +250,22 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
   }
 }
 
+// The mark of a session that died while it waited stays until the slot has another owner, so the
+// owner is looked at as well; seldom, since few wait.
+uint32_t Leases::waiters_of(Unit unit) const {
+  uint32_t waiters = 0;
+  for (uint32_t s = 0; s < store_.sessions(); ++s) {
+    const arena::SessionSlot& slot = store_.session(s);
+    if (slot.waiting_on.load_relaxed() != unit + 1) continue;
+    // Relaxed: the halves may be of two moments, and then another moment's answer is as good.
+    const uint64_t state = slot.owner.lo.load_relaxed();
+    const arena::AttachmentRef owner{slot.owner.hi.load_relaxed()};
+    waiters += arena::slot_state(state) == arena::SlotState::live &&
+               arena::is_attachment_alive(store_.mapping(), owner);
+  }
+  return waiters;
+}
+
 LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
   LeaseInfo info;
   info.name = name_of(image);
@@ -268,8 +284,7 @@ LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
                                             [owner.index()]
                                         .pid.load_relaxed());
   }
-  for (uint32_t s = 0; s < store_.sessions(); ++s)
-    info.waiters += store_.session(s).waiting_on.load_relaxed() == unit + 1;
+  info.waiters = waiters_of(unit);
   return info;
 }
 

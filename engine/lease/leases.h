@@ -59,6 +59,7 @@ class Leases {
                          bool& conflict);
   // Reads the lease's cell; an error when `lease` does not hold it.
   Result<void> read_held(log::LogWriter& writer, const Lease& lease, commit::CellImage& image);
+  uint32_t waiters_of(Unit unit) const;
   LeaseInfo info_of(Unit unit, const commit::CellImage& image) const;
   uint64_t next_operation() { return ++operations_; }
 

@@ -124,8 +124,8 @@ const base::AtomicU64* find_record_words(const commit::Store& store, uint64_t wh
                                          uint64_t& words_max) {
   const uint64_t block_bytes = store.mapping().geometry().block_bytes;
   const uint64_t block = where >> 32, offset = where & 0xffffffff;
-  if (block >= store.mapping().geometry().blocks || offset % 8 != 0 ||
-      offset < sizeof(BlockHead) || offset + kRecordHeadWords * 8 > block_bytes)
+  if (block >= store.mapping().geometry().blocks || offset % 8 != 0 || offset < sizeof(BlockHead) ||
+      offset + kRecordHeadWords * 8 > block_bytes)
     return nullptr;
   words_max = (block_bytes - offset) / 8;
   return reinterpret_cast<const base::AtomicU64*>(

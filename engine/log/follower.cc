@@ -11,7 +11,9 @@ using base::FaultPoint;
 
 enum : uint64_t { kFree = 0, kClaiming = 1, kActive = 2 };
 constexpr uint64_t state_of(uint64_t claim) { return claim & 3; }
-constexpr uint64_t with_state(uint64_t claim, uint64_t state) { return (claim & ~uint64_t{3}) | state; }
+constexpr uint64_t with_state(uint64_t claim, uint64_t state) {
+  return (claim & ~uint64_t{3}) | state;
+}
 constexpr uint64_t next_generation(uint64_t claim) { return (claim & ~uint64_t{3}) + 4; }
 constexpr uint64_t generation_of(uint64_t claim) { return claim >> 2; }
 
@@ -73,6 +75,18 @@ uint64_t take_position(FollowerSlot& slot, uint64_t claim, const uint64_t* lsn) 
   }
 }
 
+// Lowers keep to the position of an active slot, and returns it. One below the floor was never held
+// (F2), so nobody has read from it either: it begins at the floor. Bounded: the floor only rises
+// while nobody holds it, and each round starts from it.
+uint64_t hold_position(const commit::Store& store, FollowerSlot& slot, uint64_t claim,
+                       uint64_t next) {
+  while (!commit::Retention::hold(store, next)) {
+    next = log_floor(store);
+    take_position(slot, claim, &next);
+  }
+  return next;
+}
+
 bool is_takeable(const commit::Store& store, uint64_t claim, uint64_t owner) {
   return state_of(claim) == kFree ||
          (state_of(claim) == kClaiming &&
@@ -116,8 +130,7 @@ Result<Follower> Follower::resume(const commit::Store& store, uint32_t index, ui
   if (!slot.claim.cas16_acq_rel(seen, {claim, owner})) return Code::overrun;
   base::fault_point(FaultPoint::follower_after_claim);  // F3
   const uint64_t next = take_position(slot, claim, nullptr);
-  commit::Retention::hold(store, next);  // F2
-  return Follower(store, index, claim, next);
+  return Follower(store, index, claim, hold_position(store, slot, claim, next));
 }
 
 Result<Follower> Follower::claim_slot(const commit::Store& store, uint64_t owner,
@@ -139,11 +152,7 @@ Result<Follower> Follower::claim_slot(const commit::Store& store, uint64_t owner
     const uint64_t active = with_state(claim, kActive);
     // [follower] Release: name and position before the slot counts.
     if (!slot.claim.cas16_acq_rel({claim, owner}, {active, owner})) continue;
-    // Bounded: the floor only rises while nobody holds it, and each round starts from it.
-    while (!commit::Retention::hold(store, next)) {
-      next = log_floor(store);
-      take_position(slot, claim, &next);
-    }
+    next = hold_position(store, slot, active, next);
     base::fault_point(FaultPoint::follower_after_keep);
     return Follower(store, i, active, next);
   }
@@ -177,14 +186,17 @@ void Follower::release() {
 
 void Follower::remove() {
   FollowerSlot& slot = slots(*store_)[slot_];
-  const uint64_t owner = slot.claim.hi.load_acquire();  // [follower]
+  const uint64_t owner = slot.claim.hi.load_acquire();                        // [follower]
   slot.claim.cas16_acq_rel({claim_, owner}, {with_state(claim_, kFree), 0});  // [follower]
   recompute(*store_);
 }
 
 bool drop_laggards(const commit::Store& store) {
+  const uint64_t before = commit::Retention(store).keep();
+  if (before == UINT64_MAX) return false;
+  recompute(store);
   const uint64_t keep = commit::Retention(store).keep();
-  if (keep == UINT64_MAX) return false;
+  if (keep > before) return true;
   bool dropped = false;
   for (uint32_t i = 0; i < kFollowersMax; ++i) {
     FollowerSlot& slot = slots(store)[i];

@@ -10,9 +10,10 @@
 // under the generation of whoever stores it: a follower that was stopped, dropped or superseded and
 // wakes late moves nobody's position.
 //
-// Crash windows: F1 claiming, by a dead attachment: the next registration takes the slot. F2 active,
-// keep not lowered yet: nobody was promised anything; resuming the name lowers it. F3 resumed, the
-// position still under the former generation: the next resumption takes it from there.
+// Crash windows: F1 claiming, by a dead attachment: the next registration takes the slot. F2
+// active, keep not lowered yet: nobody was promised anything; resuming the name begins at the
+// floor. F3 resumed, the position still under the former generation: the next resumption takes it
+// from there.
 #pragma once
 
 #include <string>
@@ -31,10 +32,10 @@ constexpr uint32_t kFollowerNameBytesMax = 32;
 
 // Two cache lines. Writer: its follower; claim also by whoever drops or re-uses it.
 struct alignas(128) FollowerSlot {
-  base::AtomicPair claim;      // {generation << 2 | 0 free, 1 claiming, 2 active; AttachmentRef}
-  base::AtomicPair next;       // {LSN it needs next, generation of the claim that says so}
+  base::AtomicPair claim;  // {generation << 2 | 0 free, 1 claiming, 2 active; AttachmentRef}
+  base::AtomicPair next;   // {LSN it needs next, generation of the claim that says so}
   base::AtomicU64 policy;
-  base::AtomicU64 name[4];     // zero-filled
+  base::AtomicU64 name[4];  // zero-filled
   base::AtomicU64 reserved[7];
 };
 static_assert(sizeof(FollowerSlot) == 128);
@@ -81,7 +82,8 @@ struct FollowerInfo {
 // For status: every active follower.
 std::vector<FollowerInfo> list_followers(const commit::Store& store);
 
-// Drops the followers whose policy says so and that lag furthest. True: something was dropped.
+// Drops the followers whose policy says so and that lag furthest; not if it is enough to count in
+// how far they are, which a stopped one may have left undone. True: there may be room now.
 bool drop_laggards(const commit::Store& store);
 
 }  // namespace casbook::log

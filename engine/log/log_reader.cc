@@ -33,8 +33,7 @@ Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, Record&
 }
 
 // From the descriptor that the log slot names. `moved`: recycled, so a copy exists by now.
-Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t reference,
-                     Record& record) {
+Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t reference, Record& record) {
   const commit::Descriptor* descriptor = store.find_descriptor(reference);
   if (!descriptor) return Try::damaged;
   const uint64_t sequence = commit::reference_sequence(reference);
@@ -44,7 +43,7 @@ Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t referenc
   // [recycle] Fence: the body before the second look.
   base::acquire_fence();
   return commit::is_instance(descriptor->status.lo.load_relaxed(), sequence) ? Try::got
-                                                                            : Try::moved;
+                                                                             : Try::moved;
 }
 
 void make_mark_record(uint64_t lsn, uint64_t mark, Record& record) {
@@ -96,7 +95,7 @@ uint64_t log_end(const commit::Store& store) {
   for (;;) {
     // [tail] Acquire: everything below is claimed.
     uint64_t p = store.control().tail.load_acquire();
-    uint64_t found = store.slot(p).lo.load_acquire();  // [claim]
+    uint64_t found = store.slot(p).lo.load_acquire();                 // [claim]
     for (; found == p; found = store.slot(p).lo.load_acquire()) ++p;  // [claim]
     if (found == p - store.ring_slots()) return p;
   }

@@ -12,12 +12,11 @@ using commit::Outcome;
 
 CommitResult LogWriter::commit(const commit::WriteSet& set) {
   const auto pending = committer_.pending_record();
-  if (pending.is_pending && !copy_record(pending.descriptor, pending.lsn)) {
-    drop_laggards(store_);
-    if (!copy_record(pending.descriptor, pending.lsn)) return {.outcome = Outcome::backpressure};
-  }
+  // Both loops are bounded by the progress of the followers that they make room from.
+  while (pending.is_pending && !copy_record(pending.descriptor, pending.lsn))
+    if (!drop_laggards(store_)) return {.outcome = Outcome::backpressure};
   CommitResult result = committer_.commit(set);
-  if (result.outcome == Outcome::backpressure && drop_laggards(store_))
+  while (result.outcome == Outcome::backpressure && drop_laggards(store_))
     result = committer_.commit(set);
   // No room now is no harm: the descriptor keeps the record, and its next use tries again.
   if (result.outcome == Outcome::committed) {
@@ -37,8 +36,8 @@ bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
 }
 
 // False: it is there already, or the ring has lapped this LSN, and then nobody is promised the
-// record any more. Bounded: a CAS is lost to a late copier of an LSN some laps below, of which there
-// are as many as sessions.
+// record any more. Bounded: a CAS is lost to a late copier of an LSN some laps below, of which
+// there are as many as sessions.
 bool LogWriter::publish(uint64_t lsn, uint64_t where) {
   commit::IndexSlot& index = store_.index(lsn);
   for (;;) {

@@ -15,10 +15,10 @@ uint64_t checksum(const uint64_t* words, uint32_t count) {
 // The bound that a denied change would have crossed.
 uint64_t crossed_bound(uint64_t old_value, const commit::EntryValue& entry) {
   int64_t sum;
-  const bool overflow = __builtin_add_overflow(static_cast<int64_t>(old_value),
-                                               static_cast<int64_t>(entry.a), &sum);
-  const bool below = overflow ? static_cast<int64_t>(entry.a) < 0
-                              : sum < static_cast<int64_t>(entry.b);
+  const bool overflow =
+      __builtin_add_overflow(static_cast<int64_t>(old_value), static_cast<int64_t>(entry.a), &sum);
+  const bool below =
+      overflow ? static_cast<int64_t>(entry.a) < 0 : sum < static_cast<int64_t>(entry.b);
   return below ? entry.b : entry.c;
 }
 
@@ -58,8 +58,8 @@ uint32_t encode(const Record& record, uint64_t* words) {
     words[n++] = change.old_value;
   }
   for (uint32_t i = 0; i < record.note_count; ++i) words[n++] = record.notes[i];
-  seal_record(words, n, record.kind, record.change_count, record.note_count,
-              record.position.value, static_cast<uint64_t>(record.time_ms));
+  seal_record(words, n, record.kind, record.change_count, record.note_count, record.position.value,
+              static_cast<uint64_t>(record.time_ms));
   return n;
 }
 

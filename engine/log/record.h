@@ -44,7 +44,8 @@ struct Record {
 constexpr uint8_t kRecordFormat = 1;  // bump when a word changes its meaning
 constexpr uint32_t kRecordHeadWords = 4;
 constexpr uint32_t kRecordWordsMax = kRecordHeadWords + 4 * kEntriesMax + kNoteWordsMax;
-static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4, "a block holds several of the largest");
+static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4,
+              "a block holds several of the largest");
 
 // Returns the number of words written to `words` (room for kRecordWordsMax).
 uint32_t encode(const Record& record, uint64_t* words);

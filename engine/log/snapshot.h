@@ -1,12 +1,12 @@
 // Many cells at one position, while writers run, writing nothing.
 //
-// A fuzzy scan and redo: copy every cell, each consistent in itself, between two looks at the end of
-// the log, S0 and S1; then apply the records of [S0, S1) that are newer than the copy. The result is
-// exactly the state after the record before S1. Nobody is delayed; under a storm that overruns the
-// ring during the scan the answer is `overrun`.
+// A fuzzy scan and redo: copy every cell, each consistent in itself, between two looks at the end
+// of the log, S0 and S1; then apply the records of [S0, S1) that are newer than the copy. The
+// result is exactly the state after the record before S1. Nobody is delayed; under a storm that
+// overruns the ring during the scan the answer is `overrun`.
 //
-// The past: the same, and then undo the records from S1 back to the position asked for, by their old
-// values.
+// The past: the same, and then undo the records from S1 back to the position asked for, by their
+// old values.
 #pragma once
 
 #include <functional>

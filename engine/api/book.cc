@@ -183,7 +183,9 @@ Position Book::position() const {
   for (;;) {
     const uint64_t end = log::log_end(store);
     if (end == commit::kFirstLsn) return {};
-    if (log::fetch(store, end - 1, record) == log::Fetch::got) return record.position;
+    const log::Fetch result = log::fetch(store, end - 1, record);
+    if (result == log::Fetch::got) return record.position;
+    if (result == log::Fetch::damaged) return {};  // nothing can be said of it
   }
 }
 

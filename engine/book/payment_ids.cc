@@ -121,6 +121,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   Unit units[kIdChainMax];
   bool full_image[kIdChainMax] = {};
   uint32_t read = 0;
+  const int64_t horizon_before = base::mutated(Mutant::ids_horizon_first) ? horizon_ms() : 0;
   const auto read_bucket = [&](uint32_t k, uint32_t words) {
     units[k] = bucket(key, k);
     commit::read_cell(store_, executor, units[k], words, heads[k]);
@@ -138,7 +139,8 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   } while (read < kIdChainMax && heads[read - 1].value[kOver] != 0 &&
            !base::mutated(Mutant::ids_over_ignored));
   // 2. Only now the horizon, and GONE of what was read: the id may have been there.
-  const int64_t horizon = horizon_ms();
+  const int64_t horizon =
+      base::mutated(Mutant::ids_horizon_first) ? horizon_before : horizon_ms();
   const int64_t own = id.value.own_time_ms();
   const bool trusts_clock =
       base::mutated(Mutant::ids_clock_evicts) || base::mutated(Mutant::ids_horizon_first);
@@ -158,7 +160,10 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   };
   const auto is_expired = [&](uint32_t k, uint32_t i) {
     const uint64_t answer = heads[k].value[word_of(i, kIdAnswer)];
-    return latest_time(answer) < horizon || base::mutated(Mutant::ids_evict_unexpired);
+    const bool is_mutated =
+        base::mutated(Mutant::ids_evict_unexpired) ||
+        (base::mutated(Mutant::ids_clock_evicts) && latest_time(answer) < now_ms - window_ms_);
+    return latest_time(answer) < horizon || is_mutated;
   };
   bool raced = false;
   const auto find_room = [&](uint32_t k) {
@@ -182,7 +187,8 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   };
   uint32_t at = 0;
   for (;; ++at) {
-    if (at == kIdChainMax) return {IdPlan::Kind::window_full, {}};
+    if (at == kIdChainMax)
+      return {raced ? IdPlan::Kind::raced : IdPlan::Kind::window_full, {}};
     if (at == read) {
       read_bucket(read++, kEntries);
       if (is_gone(at)) return {IdPlan::Kind::too_old, {}};

@@ -202,6 +202,10 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
       abort(body, status, AbortReason::sealed);
       return false;
     }
+    if (base::mutated(Mutant::epoch_before_scan) && body.epoch < hint_epoch_) {
+      abort(body, status, AbortReason::sealed);
+      return false;
+    }
     for (uint64_t p = from;;) {
       LogSlot& slot = store_.slot(p);
       // [claim] Acquire: who sees a claim sees its instance's body.

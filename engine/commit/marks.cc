@@ -9,6 +9,7 @@
 //    reading a word and its CAS may wake a minute later. Undoing builds a new file.
 //
 // Idempotent: any number of operators, each killable anywhere.
+#include "base/assert.h"
 #include "commit/executor.h"
 
 namespace casbook::commit {
@@ -23,6 +24,8 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
     // gate shows it.
     const uint64_t from = store_.control().tail.load_acquire();
     const uint64_t gate_epoch = store_.control().gate.load_acquire() >> 1;  // [gate]
+    // An epoch that never was open cannot be sealed: payers would abort in it for ever.
+    CASBOOK_ASSERT(kind != Kind::seal || epoch <= gate_epoch);
     const bool is_over = gate_epoch > epoch || (kind == Kind::open && gate_epoch == epoch);
     if (is_over && !base::mutated(Mutant::mark_twice)) return 0;
     for (uint64_t p = from;;) {

@@ -76,16 +76,35 @@ Leases::Holding Leases::holding_of(const CellImage& image, const AcquireOptions&
   const uint64_t holder = image.value[kHolder];
   if (holder == 0) return Holding::free;
   if (static_cast<int64_t>(image.value[kDeadline]) <= now_ns) return Holding::expired;
-  const uint64_t us = options.detached ? kDetached : self_.value;
   const bool can_re_enter = !options.detached || options.owner_id != 0;
-  const bool same_arena =
-      image.value[kIncarnation] == store_.mapping().header().incarnation;
-  if (holder == us && same_arena && image.value[kOwnerId] == options.owner_id && can_re_enter)
-    return Holding::ours;
-  if (holder != kDetached && same_arena &&
+  if (is_owner(image, options) && can_re_enter) return Holding::ours;
+  if (holder != kDetached && is_of_this_arena(image) &&
       !arena::is_attachment_alive(store_.mapping(), arena::AttachmentRef{holder}))
     return Holding::dead;
   return Holding::held;
+}
+
+bool Leases::is_of_this_arena(const CellImage& image) const {
+  return image.value[kIncarnation] == store_.mapping().header().incarnation;
+}
+
+bool Leases::is_owner(const CellImage& image, const AcquireOptions& options) const {
+  const uint64_t us = options.detached ? kDetached : self_.value;
+  return image.value[kHolder] == us && is_of_this_arena(image) &&
+         image.value[kOwnerId] == options.owner_id;
+}
+
+// Only when no slot is free: one of another name whose holder let it expire, or died.
+void Leases::find_lost_slot(log::LogWriter& writer, const AcquireOptions& options, int64_t now_ns,
+                            Found& found) const {
+  for (uint32_t k = 0; k < table_.probe_count(); ++k) {
+    found.unit = table_.probe(found.home, k);
+    commit::read_cell(store_, writer.executor(), found.unit, kWordsUsed, found.image);
+    const Holding holding = holding_of(found.image, options, now_ns);
+    found.has_room =
+        holding == Holding::free || holding == Holding::expired || holding == Holding::dead;
+    if (found.has_room) return;
+  }
 }
 
 Result<Grant> Leases::try_acquire(log::LogWriter& writer, std::string_view name,
@@ -96,21 +115,25 @@ Result<Grant> Leases::try_acquire(log::LogWriter& writer, std::string_view name,
   if (options.operation_id == 0) options.operation_id = next_operation();
   // Progress: a conflict means that another operation on this lease committed.
   for (;;) {
-    const Found found = table_.find(name, &writer.executor());
+    Found found = table_.find(name, &writer.executor());
+    const int64_t now = base::boot_clock_ns();
+    if (!found.exists && !found.has_room) find_lost_slot(writer, options, now, found);
     if (!found.exists && !found.has_room)
       return Error{Code::book_full, false, 0, 0, "leases: create the book with more"};
-    const int64_t now = base::boot_clock_ns();
     const Holding holding =
         found.exists ? holding_of(found.image, options, now) : Holding::free;
-    const bool is_repeat = found.exists && holding != Holding::free &&
-                           holding != Holding::expired && holding != Holding::dead &&
+    // The id alone is none: another owner may have chosen the same number.
+    const bool is_repeat = found.exists &&
+                           (holding == Holding::ours || holding == Holding::held) &&
+                           is_owner(found.image, options) &&
                            found.image.value[kAcquireOperation] == options.operation_id;
     if (is_repeat) {
       Grant grant = grant_of(found.unit, found.image.word_version[kHolder],
                              static_cast<int64_t>(found.image.value[kDeadline]),
                              found.image.value[kCount]);
       grant.replayed = true;
-      return grant;
+      if (grant.remaining.count() > 0) return grant;
+      continue;  // it has expired meanwhile: a new grant
     }
     if (holding == Holding::held) return Code::lease_held;
     bool conflict = false;
@@ -209,7 +232,10 @@ Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
     if (result.outcome == Outcome::conflict) continue;
     if (result.outcome != Outcome::committed) return failure_of(result.outcome);
     base::fault_point(FaultPoint::lease_after_renew);
-    return grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
+    const Grant grant =
+        grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
+    if (grant.remaining.count() <= 0) return Code::lease_expired;
+    return grant;
   }
 }
 
@@ -279,10 +305,11 @@ LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
   if (!info.detached && owner.index() < store_.mapping().geometry().attachments) {
     info.attachment = owner.index();
     info.owner_alive = arena::is_attachment_alive(store_.mapping(), owner);
-    info.pid = static_cast<int64_t>(store_.mapping()
-                                        .region<arena::AttachmentSlot>(arena::Region::attachments)
-                                            [owner.index()]
-                                        .pid.load_relaxed());
+    // Relaxed: for people. Another's generation: the slot has been given on, and so has the pid.
+    const auto& slot = store_.mapping().region<arena::AttachmentSlot>(
+        arena::Region::attachments)[owner.index()];
+    if (arena::slot_generation(slot.state.load_relaxed()) == owner.generation())
+      info.pid = static_cast<int64_t>(slot.pid.load_relaxed());
   }
   info.waiters = waiters_of(unit);
   return info;

@@ -51,6 +51,11 @@ class Leases {
   enum class Holding { free, ours, expired, dead, held };
   Holding holding_of(const commit::CellImage& image, const AcquireOptions& options,
                      int64_t now_ns) const;
+  bool is_of_this_arena(const commit::CellImage& image) const;
+  // Holds it under these options: same attachment or detached, same owner id.
+  bool is_owner(const commit::CellImage& image, const AcquireOptions& options) const;
+  void find_lost_slot(log::LogWriter& writer, const AcquireOptions& options, int64_t now_ns,
+                      Found& found) const;
   Result<Grant> grant(log::LogWriter& writer, std::string_view name, const Found& found,
                       const AcquireOptions& options, int64_t now_ns, int64_t book_time_ms,
                       bool& conflict);

@@ -26,6 +26,10 @@ bool Table::is_lease(Unit unit) const {
   return unit >= first_ && (unit - first_) % 8 == 0 && (unit - first_) / 8 < count_;
 }
 
+uint32_t Table::probe_count() const {
+  return static_cast<uint32_t>(std::min<uint64_t>(kProbeMax, count_));
+}
+
 std::string name_of(const commit::CellImage& image) {
   char bytes[kLeaseNameBytesMax];
   std::memcpy(bytes, &image.value[kName], sizeof(bytes));
@@ -47,8 +51,8 @@ Found Table::find(std::string_view name, commit::Executor* executor) const {
   Found found;
   found.home = at(home);
   commit::CellImage image;
-  for (uint64_t k = 0; k < std::min<uint64_t>(kProbeMax, count_); ++k) {
-    const Unit unit = at((home + k) % count_);
+  for (uint32_t k = 0; k < probe_count(); ++k) {
+    const Unit unit = probe(found.home, k);
     read(unit, image);
     if (k == 0) found.home_image = image;
     if (image.value[kNameBytes] == name.size() &&

@@ -1,7 +1,8 @@
 // Finding leases by name: open addressing over the lease cells.
 //
 // A name's slot is its home or one of the next kProbeMax. A slot that is free may be given to
-// another name; a token never fits another grant, so a stale handle finds `superseded`. Every
+// another name, and when none is, one whose holder let it expire or died; a token never fits another
+// grant, so a stale handle finds `superseded`. Every
 // insertion writes its home slot, so two insertions of one name cannot both commit.
 #pragma once
 
@@ -30,6 +31,9 @@ class Table {
   static Result<void> check_name(std::string_view name);
   // With an executor: helping reads, for a commit. Without: read-only.
   Found find(std::string_view name, commit::Executor* executor) const;
+  // The slots that a name may have: the home and the ones after it, in order.
+  uint32_t probe_count() const;
+  Unit probe(Unit home, uint32_t k) const { return at(((home - first_) / 8 + k) % count_); }
   bool is_lease(Unit unit) const;
   Unit at(uint64_t index) const { return first_ + index * 8; }
   uint64_t count() const { return count_; }

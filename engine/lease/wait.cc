@@ -14,6 +14,7 @@ namespace casbook::lease {
 namespace {
 
 constexpr int64_t kSleepNsMax = 10'000'000;
+constexpr int64_t kWaitMsMax = 100ll * 365 * 24 * 3600 * 1000;
 
 int64_t monotonic_ns() {
   timespec t;
@@ -42,9 +43,13 @@ Result<Grant> Leases::acquire(log::LogWriter& writer, std::string_view name,
   AcquireOptions options = asked;
   if (options.operation_id == 0) options.operation_id = next_operation();
   const int64_t start = monotonic_ns();
-  const int64_t until = start + std::chrono::nanoseconds(options.wait).count();
+  // Longer than anybody waits, and the sum stays within 63 bits.
+  const auto wait = std::min(options.wait, std::chrono::milliseconds(kWaitMsMax));
+  const int64_t until = start + std::chrono::nanoseconds(wait).count();
   for (;;) {
-    auto tried = try_acquire(writer, name, options, base::wall_clock_ms());
+    // Book time, which is never before that of an earlier commit; relaxed: it only grows.
+    const auto newest = static_cast<int64_t>(store_.control().book_time.load_relaxed());
+    auto tried = try_acquire(writer, name, options, std::max(base::wall_clock_ms(), newest));
     if (tried || tried.error().code != Code::lease_held) return tried;
     if (options.wait.count() <= 0) return tried;
     if (options.stop.stop_requested()) return Code::wait_cancelled;

@@ -87,6 +87,26 @@ uint64_t hold_position(const commit::Store& store, FollowerSlot& slot, uint64_t 
   return next;
 }
 
+// Frees the other slots of that name, which a registration at the same time as ours has taken, live
+// or dead; what they held is held by ours. Returns our position. Bounded by the slots.
+uint64_t absorb_twins(const commit::Store& store, const Name& name, uint32_t index, uint64_t claim,
+                      uint64_t next) {
+  for (uint32_t i = index + 1; i < kFollowersMax; ++i) {
+    FollowerSlot& twin = slots(store)[i];
+    const base::Pair seen = load_claim(twin);
+    if (state_of(seen.lo) != kActive || !name.is_of(twin)) continue;
+    const uint64_t needed = twin.next.lo.load_relaxed();
+    if (needed < next) {
+      take_position(slots(store)[index], claim, &needed);
+      next = hold_position(store, slots(store)[index], claim, needed);
+    }
+    // [follower] Its owner, if it lives, sees that the claim is another.
+    twin.claim.cas16_acq_rel(seen, {with_state(next_generation(seen.lo), kFree), 0});
+    recompute(store);
+  }
+  return next;
+}
+
 bool is_takeable(const commit::Store& store, uint64_t claim, uint64_t owner) {
   return state_of(claim) == kFree ||
          (state_of(claim) == kClaiming &&
@@ -105,8 +125,9 @@ Result<Follower> Follower::open(const commit::Store& store, arena::AttachmentRef
     const uint32_t active = find_active(store, name, kFollowersMax);
     if (active != kFollowersMax) {
       auto resumed = resume(store, active, owner.value);
-      if (resumed || resumed.error().code != Code::overrun) return resumed;
-      continue;
+      if (!resumed) continue;
+      resumed->next_ = absorb_twins(store, name, active, resumed->claim_, resumed->next_);
+      return resumed;
     }
     auto claimed = claim_slot(store, owner.value, text, policy);
     if (!claimed) return claimed;
@@ -114,9 +135,13 @@ Result<Follower> Follower::open(const commit::Store& store, arena::AttachmentRef
       claimed->next_ = log_end(store);
       claimed->release();
     }
-    // Two processes may have registered one name at once: the lower slot stays.
-    if (find_active(store, name, claimed->slot_) == claimed->slot_) return claimed;
-    claimed->remove();
+    // Several may have registered one name at once: the lowest slot stays.
+    if (find_active(store, name, claimed->slot_) != claimed->slot_) {
+      claimed->remove();
+      continue;
+    }
+    claimed->next_ = absorb_twins(store, name, claimed->slot_, claimed->claim_, claimed->next_);
+    return claimed;
   }
 }
 

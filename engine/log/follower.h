@@ -13,7 +13,8 @@
 // Crash windows: F1 claiming, by a dead attachment: the next registration takes the slot. F2
 // active, keep not lowered yet: nobody was promised anything; resuming the name begins at the
 // floor. F3 resumed, the position still under the former generation: the next resumption takes it
-// from there.
+// from there. F4 two slots of one name, registered at once by processes of which one died: whoever
+// opens the name next keeps the lower one and what both held.
 #pragma once
 
 #include <string>

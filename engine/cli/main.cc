@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   add_apply_command(menu);
   add_log_commands(menu);
   add_lease_commands(menu);
+  add_demo_command(menu);
   const ExitCode code = menu.run(argc, argv);
   if (!finish_output() && code == ExitCode::done) return static_cast<int>(ExitCode::environment);
   return static_cast<int>(code);

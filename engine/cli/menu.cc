@@ -1,5 +1,6 @@
 #include "cli/menu.h"
 
+#include "base/quote.h"
 #include "cli/output.h"
 
 namespace casbook::cli {
@@ -45,6 +46,7 @@ Menu::Menu() : app_("casbook: payments in a shared-memory book, exactly once", "
 CLI::App& Menu::group(const char* name, const char* purpose) {
   CLI::App* added = app_.add_subcommand(name, purpose);
   added->require_subcommand(1);
+  added->footer("");
   return *added;
 }
 
@@ -64,8 +66,14 @@ ExitCode Menu::explain(const CLI::ParseError& error) {
     app_.exit(error);
     return ExitCode::done;
   }
-  print_error(error.what());
-  print_error("see " + full_name(innermost(&app_)) + " --help");
+  const CLI::App* app = innermost(&app_);
+  // CLI11 reports the subcommand that is missing before the word that is none.
+  const std::vector<std::string> unknown = app->remaining();
+  if (dynamic_cast<const CLI::RequiredError*>(&error) && !unknown.empty())
+    print_error(base::quoted(unknown.front()) + ": expected a subcommand");
+  else
+    print_error(error.what());
+  print_error("see " + full_name(app) + " --help");
   return ExitCode::usage;
 }
 

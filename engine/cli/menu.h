@@ -56,5 +56,6 @@ void add_payment_commands(Menu& menu);
 void add_log_commands(Menu& menu);
 void add_lease_commands(Menu& menu);
 void add_apply_command(Menu& menu);
+void add_demo_command(Menu& menu);
 
 }  // namespace casbook::cli

@@ -35,6 +35,14 @@ std::string padded(const std::string& text, size_t width, Align align) {
   return align == Align::right ? blanks + text : text + blanks;
 }
 
+// A list of objects takes a line for each.
+std::vector<std::string> lines_of(const Json& value) {
+  if (!value.is_array() || value.empty() || !value.front().is_object()) return {plain_text(value)};
+  std::vector<std::string> lines;
+  for (const Json& item : value) lines.push_back(plain_text(item));
+  return lines;
+}
+
 }  // namespace
 
 bool print(std::string_view text) {
@@ -80,8 +88,13 @@ void print_object(const Json& object, bool as_json) {
   }
   size_t width = 0;
   for (const auto& [key, value] : object.items()) width = std::max(width, key.size());
-  for (const auto& [key, value] : object.items())
-    print(padded(spelled(key), width + 2, Align::left) + plain_text(value) + "\n");
+  for (const auto& [key, value] : object.items()) {
+    std::string label = spelled(key);
+    for (const std::string& line : lines_of(value)) {
+      print(padded(label, width + 2, Align::left) + line + "\n");
+      label.clear();
+    }
+  }
 }
 
 Table::Table(std::vector<Column> columns, bool as_json)

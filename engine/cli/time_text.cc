@@ -53,7 +53,8 @@ int64_t scan_date_ms(Scanner& scanner, bool& is_in_calendar) {
   const int month = scanner.number(2, 12);
   scanner.take("-");
   const int day = scanner.number(2, 31);
-  const year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+  const year_month_day date{std::chrono::year(year),
+                            std::chrono::month(static_cast<unsigned>(month)),
                             std::chrono::day(static_cast<unsigned>(day))};
   is_in_calendar = date.ok() && year >= 1970;
   return is_in_calendar ? sys_days(date).time_since_epoch().count() * kDayMs : 0;
@@ -69,7 +70,8 @@ int64_t scan_minutes_ms(Scanner& scanner) {
 // Decimals of a second, as many as there are; those after the third change nothing.
 int64_t scan_fraction_ms(Scanner& scanner) {
   int64_t ms = scanner.number(1, 9) * 100;
-  for (int64_t weight = 10; scanner.is_digit_next(); weight /= 10) ms += scanner.number(1, 9) * weight;
+  for (int64_t weight = 10; scanner.is_digit_next(); weight /= 10)
+    ms += scanner.number(1, 9) * weight;
   return ms;
 }
 

@@ -1,8 +1,8 @@
 // What the demo's processes tell one another beside the book: anonymous shared memory, made before
 // the first fork. It outlives a killed process, so what that one had been answered stays known.
 //
-// Every word has one writer, named with it. Counters are relaxed: they order nothing; while the demo
-// runs they are only shown, and what is judged at the end is read after its writer was reaped.
+// Every word has one writer, named with it. Counters are relaxed: they order nothing; while the
+// demo runs they are only shown, and what is judged at the end is read after its writer was reaped.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 #include <casbook/casbook.h>
 
 #include "base/atomic.h"
+#include "cli/demo/clock.h"
 #include "cli/demo/histogram.h"
 
 namespace casbook::cli::demo {
@@ -44,15 +45,16 @@ struct alignas(64) Vitals {
   Histogram latency;  // of every answer, but those during which the process was stopped
 };
 
-// Writer: the worker, but for `stops`.
+// Writer: the worker, but for `stops`; of a dead worker the supervisor.
 struct alignas(64) WorkerBoard {
   Vitals vitals;
-  base::AtomicU64 desk_1;  // index of the desk held + 1; 0 = none
-  base::AtomicU64 token;   // of the lease of that desk
-  base::AtomicU64 payouts; // in the journal
+  base::AtomicU64 desk_1;               // index of the desk held + 1; 0 = none
+  base::AtomicU64 token;                // of the lease of that desk
+  base::AtomicU64 to_pay;               // payouts planned under that lease and not sent yet
+  base::AtomicU64 payouts;              // in the journal
   base::AtomicU64 superseded, missing;  // stale payments refused, by the answer
   base::AtomicU64 settled_before, settled_again;  // unfinished payouts of a predecessor
-  alignas(64) base::AtomicU64 stops;  // by the supervisor, before each SIGSTOP
+  alignas(64) base::AtomicU64 stops;              // by the supervisor, before each SIGSTOP
 };
 
 // Writer: the risk process.
@@ -63,9 +65,11 @@ struct alignas(64) RiskBoard {
 };
 
 struct Board {
-  base::AtomicU64 stopping;  // by the supervisor
+  base::AtomicU64 started, stopping;  // by the supervisor
   Vitals gateway;
-  base::AtomicU64 orders;  // answered by the gateway
+  base::AtomicU64 orders;    // by the gateway: answered
+  base::AtomicU64 paced_ns;  // by the gateway: waited, so that the orders last
+  base::AtomicU64 ended_ns;  // by the gateway: from the start to its end
   WorkerBoard workers[kWorkers];
   RiskBoard risk;
 };
@@ -96,8 +100,9 @@ class SharedArray {
 // The board and the journals: what everybody was answered.
 struct Records {
   Records(uint64_t orders_max, uint64_t payouts_max)
-      : board_memory(1), orders(orders_max), payouts{SharedArray<Payout>(payouts_max),
-                                                     SharedArray<Payout>(payouts_max)} {}
+      : board_memory(1),
+        orders(orders_max),
+        payouts{SharedArray<Payout>(payouts_max), SharedArray<Payout>(payouts_max)} {}
   Board& board() const { return board_memory[0]; }
 
   SharedArray<Board> board_memory;
@@ -115,6 +120,15 @@ struct Setting {
 
 inline void increment(base::AtomicU64& counter) {
   counter.store_relaxed(counter.load_relaxed() + 1);
+}
+
+// A process that is attached says so and waits for the others. Relaxed: the flag is all there is to
+// know. Bounded by the supervisor: it starts all or ends all.
+inline void wait_for_start(const Board& board, base::AtomicU64& pulse) {
+  do {
+    increment(pulse);
+    sleep_us(200);
+  } while (!board.started.load_relaxed() && !board.stopping.load_relaxed());
 }
 
 }  // namespace casbook::cli::demo

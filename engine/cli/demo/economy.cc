@@ -18,8 +18,8 @@ Result<Account> open(Session& session, const std::string& name, bool may_be_nega
 }
 
 // Opens `count` accounts called PREFIX1, PREFIX2, ...
-Result<std::vector<Account>> open_many(Session& session, const std::string& prefix,
-                                       uint32_t count, bool may_be_negative) {
+Result<std::vector<Account>> open_many(Session& session, const std::string& prefix, uint32_t count,
+                                       bool may_be_negative) {
   std::vector<Account> accounts;
   accounts.reserve(count);
   for (uint32_t i = 1; i <= count; ++i) {

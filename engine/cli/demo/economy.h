@@ -11,7 +11,7 @@
 namespace casbook::cli::demo {
 
 constexpr uint32_t kScale = 2;
-constexpr Amount kOpeningAmount = 1'000'00;  // of each customer, in cents
+constexpr Amount kOpeningAmount = 2'500'00;  // of each customer, in cents
 
 struct EconomySize {
   uint32_t customers = 10'000, merchants = 96, employers = 50;
@@ -25,9 +25,9 @@ struct Merchant {
 struct Economy {
   Account bank;  // money enters from here: no lower limit
   Account fees;
-  std::vector<Account> employers;  // on a credit line: no lower limit
-  std::vector<Account> customers;  // never below zero
-  std::vector<Merchant> merchants; // never below zero
+  std::vector<Account> employers;   // on a credit line: no lower limit
+  std::vector<Account> customers;   // never below zero
+  std::vector<Merchant> merchants;  // never below zero
 };
 
 // How many accounts an economy of this size opens.

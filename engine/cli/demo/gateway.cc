@@ -12,6 +12,7 @@ namespace casbook::cli::demo {
 namespace {
 
 constexpr uint64_t kPrefetchAhead = 8;
+constexpr uint64_t kPacedTogether = 1'000;
 constexpr uint64_t kResubmittedOneIn = 20;
 constexpr uint64_t kResubmittedBackMax = 50'000;  // orders
 
@@ -24,18 +25,34 @@ class Gateway {
         session_(std::move(session)) {}
 
   int run() {
+    wait_for_start(records_.board(), vitals_.pulse);
+    const int64_t start = now_ns();
     base::AtomicU64& stopping = records_.board().stopping;
     // Relaxed: the flag is all there is to know.
     for (uint64_t number = 0; number < records_.orders.size() && !stopping.load_relaxed();
          ++number) {
+      if (number % kPacedTogether == 0) pace(start, number);
       session_.prefetch(payment_of(traffic_.order(number + kPrefetchAhead)));
       if (!submit(number)) return 1;
       if (number % kResubmittedOneIn == 0 && !resubmit(earlier(number))) return 1;
     }
+    records_.board().ended_ns.store_relaxed(static_cast<uint64_t>(now_ns() - start));
     return 0;
   }
 
  private:
+  // Waits while it is ahead of the time at which all orders would last just long enough.
+  void pace(int64_t start, uint64_t number) {
+    const double share = static_cast<double>(number) / static_cast<double>(records_.orders.size());
+    const auto due_ns = static_cast<int64_t>(share * kOrdersLastNs);
+    const int64_t now = now_ns();
+    if (now - start >= due_ns) return;
+    sleep_us((due_ns - (now - start)) / 1'000 + 1);
+    base::AtomicU64& paced_ns = records_.board().paced_ns;
+    paced_ns.store_relaxed(paced_ns.load_relaxed() + static_cast<uint64_t>(now_ns() - now));
+    increment(vitals_.pulse);
+  }
+
   bool submit(uint64_t number) {
     const std::optional<uint64_t> answer = send(number, nullptr);
     if (!answer) return false;

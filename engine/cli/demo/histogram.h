@@ -12,43 +12,10 @@
 
 namespace casbook::cli::demo {
 
-class Histogram {
- public:
+// Which values share a bucket: the first 64 have one each, then each power of two has 64.
+struct HistogramScale {
   // 2^40 ns are 18 minutes; what took longer counts as that.
   static constexpr uint32_t kBitsMax = 40;
-
-  // Relaxed: counts order nothing, and their only writer is the caller.
-  void record(uint64_t ns) {
-    base::AtomicU64& bucket = buckets_[bucket_of(ns)];
-    bucket.store_relaxed(bucket.load_relaxed() + 1);
-  }
-
-  void add(const Histogram& other) {
-    for (uint32_t i = 0; i < kBuckets; ++i)
-      buckets_[i].store_relaxed(buckets_[i].load_relaxed() + other.buckets_[i].load_relaxed());
-  }
-
-  uint64_t count() const {
-    uint64_t sum = 0;
-    for (const base::AtomicU64& bucket : buckets_) sum += bucket.load_relaxed();
-    return sum;
-  }
-
-  // The upper end of the bucket below which the fraction `q` of all values lies; 0 when empty.
-  uint64_t quantile_ns(double q) const {
-    const uint64_t total = count();
-    if (total == 0) return 0;
-    const auto wanted = static_cast<uint64_t>(q * static_cast<double>(total - 1)) + 1;
-    uint64_t seen = 0;
-    for (uint32_t i = 0; i < kBuckets; ++i) {
-      seen += buckets_[i].load_relaxed();
-      if (seen >= wanted) return upper_end_of(i);
-    }
-    return upper_end_of(kBuckets - 1);
-  }
-  uint64_t max_ns() const { return quantile_ns(1.0); }
-
- private:
   static constexpr uint32_t kLinearBits = 6;
   static constexpr uint32_t kPerPower = 1u << kLinearBits;
   static constexpr uint32_t kBuckets = (kBitsMax - kLinearBits + 1) * kPerPower;
@@ -64,12 +31,49 @@ class Histogram {
     const uint32_t shift = bucket / kPerPower - 1;
     return ((uint64_t{bucket % kPerPower} + kPerPower + 1) << shift) - 1;
   }
-  static_assert(bucket_of(kPerPower) == kPerPower && bucket_of(127) == 127);
-  static_assert(bucket_of(128) == 128 && bucket_of(129) == 128 && bucket_of(130) == 129);
-  static_assert(bucket_of((uint64_t{1} << kBitsMax) - 1) == kBuckets - 1);
-  static_assert(upper_end_of(128) == 129 && upper_end_of(bucket_of(1'000'000)) >= 1'000'000);
+};
+static_assert(HistogramScale::bucket_of(127) == 127 && HistogramScale::bucket_of(128) == 128);
+static_assert(HistogramScale::bucket_of(129) == 128 && HistogramScale::bucket_of(130) == 129);
+static_assert(HistogramScale::bucket_of((uint64_t{1} << HistogramScale::kBitsMax) - 1) ==
+              HistogramScale::kBuckets - 1);
+static_assert(HistogramScale::upper_end_of(127) == 127 && HistogramScale::upper_end_of(128) == 129);
 
-  base::AtomicU64 buckets_[kBuckets];
+class Histogram {
+ public:
+  // Relaxed: counts order nothing, and their only writer is the caller.
+  void record(uint64_t ns) {
+    base::AtomicU64& bucket = buckets_[Scale::bucket_of(ns)];
+    bucket.store_relaxed(bucket.load_relaxed() + 1);
+  }
+
+  void add(const Histogram& other) {
+    for (uint32_t i = 0; i < Scale::kBuckets; ++i)
+      buckets_[i].store_relaxed(buckets_[i].load_relaxed() + other.buckets_[i].load_relaxed());
+  }
+
+  uint64_t count() const {
+    uint64_t sum = 0;
+    for (const base::AtomicU64& bucket : buckets_) sum += bucket.load_relaxed();
+    return sum;
+  }
+
+  // The upper end of the bucket below which the fraction `q` of all values lies; 0 when empty.
+  uint64_t quantile_ns(double q) const {
+    const uint64_t total = count();
+    if (total == 0) return 0;
+    const auto wanted = static_cast<uint64_t>(q * static_cast<double>(total - 1)) + 1;
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < Scale::kBuckets; ++i) {
+      seen += buckets_[i].load_relaxed();
+      if (seen >= wanted) return Scale::upper_end_of(i);
+    }
+    return Scale::upper_end_of(Scale::kBuckets - 1);
+  }
+  uint64_t max_ns() const { return quantile_ns(1.0); }
+
+ private:
+  using Scale = HistogramScale;
+  base::AtomicU64 buckets_[Scale::kBuckets];
 };
 
 }  // namespace casbook::cli::demo

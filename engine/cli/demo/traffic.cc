@@ -6,7 +6,7 @@ namespace casbook::cli::demo {
 
 namespace {
 
-constexpr uint64_t kCardsOf1000 = 975, kSalariesOf1000 = 16;
+constexpr uint64_t kCardsOf1000 = 971, kSalariesOf1000 = 20;
 constexpr uint64_t kFirstId = 100'000'000'000;  // ids of one length
 
 // splitmix64: independent of the library's distributions, which differ between versions.

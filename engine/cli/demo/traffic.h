@@ -16,9 +16,9 @@ struct Order {
   Amount amount = 0;
 };
 
-// Out of 1,000 orders 975 are card payments of 2 to 200 EUR (small ones are more frequent, some
-// merchants much more popular than others), 16 are salaries of 1,800 to 3,400 EUR, which is about
-// what the cards spend, and 9 are refunds.
+// Out of 1,000 orders 971 are card payments of 2 to 200 EUR (small ones are more frequent, some
+// merchants much more popular than others), 20 are salaries of 1,800 to 3,400 EUR, which is a
+// little more than the cards spend, and 9 are refunds.
 class Traffic {
  public:
   // The economy must outlive it.

@@ -1,0 +1,69 @@
+// balance: what one account holds.
+#include "cli/answers.h"
+#include "cli/arguments.h"
+#include "cli/balance_json.h"
+
+namespace casbook::cli {
+
+namespace {
+
+constexpr CommandText kBalanceText{
+    "balance", "What an account holds",
+    "The position is the last commit that changed the account, or the one asked for with --at.\n"
+    "\n"
+    "Examples:\n"
+    "  casbook balance demo alice\n"
+    "  casbook balance demo alice --json\n"
+    "  casbook balance demo alice --at 281474976710700"};
+
+struct Arguments {
+  std::string book, account;
+  Position at;
+};
+
+Result<Balance> read_balance(const Book& book, Account account, Position at) {
+  if (at.value == 0) return book.balance(account);
+  auto balances = book.balances({&account, 1}, at);
+  if (!balances) return balances.error();
+  return balances->front();
+}
+
+ExitCode show_balance(const Arguments& arguments, const Common& common) {
+  auto book = Book::observe(arguments.book, common.directory);
+  if (!book) return refuse(common, book.error());
+  auto account = book->find_account(account_id(arguments.account));
+  if (!account) return refuse(common, account.error());
+  auto balance = read_balance(*book, *account, arguments.at);
+  if (!balance) return refuse(common, balance.error());
+  print_object(balance_json(Names(*book).of(*account), *balance), common.json);
+  return ExitCode::done;
+}
+
+}  // namespace
+
+const std::vector<Column> kBalanceColumns = {{"account"},
+                                             {"ledger"},
+                                             {"available", Align::right},
+                                             {"held", Align::right},
+                                             {"position", Align::right}};
+
+Json balance_json(const Names::Known& account, const Balance& balance) {
+  return {{"account", account.id},
+          {"ledger", account.ledger},
+          {"available", format_amount(balance.available, account.scale)},
+          {"held", format_amount(balance.held, account.scale)},
+          {"position", std::to_string(balance.position.value)}};
+}
+
+void add_balance_command(Menu& menu) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command = menu.command(menu.root(), kBalanceText, [arguments](const Common& common) {
+    return show_balance(*arguments, common);
+  });
+  add_book(command, arguments->book);
+  add_id(command, "ACCOUNT", arguments->account, "Id of the account")->required();
+  add_position(command, "--at", arguments->at,
+               "As of an earlier position, while the ring holds it");
+}
+
+}  // namespace casbook::cli

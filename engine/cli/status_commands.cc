@@ -1,0 +1,151 @@
+// status, sessions: what an operator asks first.
+#include "cli/answers.h"
+#include "cli/arguments.h"
+#include "cli/duration.h"
+
+namespace casbook::cli {
+
+namespace {
+
+constexpr CommandText kStatusText{"status", "How full a book is, how far it got, who follows it",
+                                  "Examples:\n"
+                                  "  casbook status demo\n"
+                                  "  casbook status demo --json"};
+
+constexpr CommandText kSessionsText{"sessions", "Who is attached, and what each did",
+                                    "A session that is not alive was left by a process that died; "
+                                    "the next one that needs its place\n"
+                                    "takes it over and completes what it left half done.\n"
+                                    "\n"
+                                    "Examples:\n"
+                                    "  casbook sessions demo\n"
+                                    "  casbook sessions demo --json"};
+
+const char* policy_name(FullPolicy policy) {
+  return policy == FullPolicy::refuse_payments ? "refuse_payments" : "drop_follower";
+}
+
+Json followers_json(const BookStatus& status) {
+  Json list = Json::array();
+  for (const FollowerStatus& follower : status.followers) {
+    Json object = {{"name", follower.name},
+                   {"lag", follower.lag},
+                   {"policy", policy_name(follower.policy)},
+                   {"alive", follower.alive}};
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
+Json status_json(const BookStatus& status) {
+  return {{"book", status.name},
+          {"path", status.path},
+          {"bytes", status.bytes},
+          {"open", status.open},
+          {"term", std::to_string(status.term)},
+          {"position", std::to_string(status.position.value)},
+          {"accounts", status.accounts},
+          {"accounts_max", status.accounts_max},
+          {"ledgers", status.ledgers},
+          {"ledgers_max", status.ledgers_max},
+          {"window", format_duration(status.window)},
+          {"payments_max", status.payments_max},
+          {"payment_entries", status.payment_entries},
+          {"payment_entries_max", status.payment_entries_max},
+          {"payments_per_second_sustained", status.payments_per_second_sustained},
+          {"leases_held", status.leases_held},
+          {"leases_max", status.leases_max},
+          {"sessions", status.sessions.size()},
+          {"sessions_max", status.sessions_max},
+          {"records_held", status.records_held},
+          {"records_max", status.records_max},
+          {"takeovers", status.takeovers},
+          {"followers", followers_json(status)}};
+}
+
+std::string of_at_most(uint64_t count, uint64_t max) {
+  return std::to_string(count) + " of " + std::to_string(max);
+}
+
+std::string payments_text(const BookStatus& status) {
+  char rate[64];
+  std::snprintf(rate, sizeof rate, "%.3g", status.payments_per_second_sustained);
+  return std::to_string(status.payments_max) + " in " + format_duration(status.window) + ", " +
+         rate + " per second";
+}
+
+std::string position_text(Position position) {
+  return std::to_string(position.value) + " (term " + std::to_string(position.term()) + ", lsn " +
+         std::to_string(position.lsn()) + ")";
+}
+
+// Each filling beside its limit.
+Json status_for_people(const BookStatus& status) {
+  return {{"book", status.name},
+          {"path", status.path + ", " + std::to_string(status.bytes >> 20) + " MiB"},
+          {"open", status.open},
+          {"position", position_text(status.position)},
+          {"accounts", of_at_most(status.accounts, status.accounts_max)},
+          {"ledgers", of_at_most(status.ledgers, status.ledgers_max)},
+          {"payments", payments_text(status)},
+          {"payment_entries", of_at_most(status.payment_entries, status.payment_entries_max)},
+          {"leases", of_at_most(status.leases_held, status.leases_max)},
+          {"sessions", of_at_most(status.sessions.size(), status.sessions_max)},
+          {"records", of_at_most(status.records_held, status.records_max)},
+          {"takeovers", status.takeovers},
+          {"followers", followers_json(status)}};
+}
+
+ExitCode show_status(const std::string& name, const Common& common) {
+  auto book = Book::observe(name, common.directory);
+  if (!book) return refuse(common, book.error());
+  const BookStatus status = book->status();
+  print_object(common.json ? status_json(status) : status_for_people(status), common.json);
+  return ExitCode::done;
+}
+
+Json session_json(const SessionStatus& session) {
+  return {{"session", session.index},
+          {"attachment", session.attachment},
+          {"pid", session.pid},
+          {"alive", session.alive},
+          {"commits", session.commits},
+          {"refusals", session.refusals},
+          {"conflicts", session.conflicts},
+          {"helps", session.helps}};
+}
+
+ExitCode list_sessions(const std::string& name, const Common& common) {
+  auto book = Book::observe(name, common.directory);
+  if (!book) return refuse(common, book.error());
+  Table table({{"session", Align::right},
+               {"attachment", Align::right},
+               {"pid", Align::right},
+               {"alive"},
+               {"commits", Align::right},
+               {"refusals", Align::right},
+               {"conflicts", Align::right},
+               {"helps", Align::right}},
+              common.json);
+  for (const SessionStatus& session : book->status().sessions)
+    if (!table.add(session_json(session))) break;
+  table.finish();
+  return ExitCode::done;
+}
+
+template <class Run>
+void add_on_book(Menu& menu, const CommandText& text, Run run) {
+  auto book = std::make_shared<std::string>();
+  CLI::App& command = menu.command(
+      menu.root(), text, [book, run](const Common& common) { return run(*book, common); });
+  add_book(command, *book);
+}
+
+}  // namespace
+
+void add_status_commands(Menu& menu) {
+  add_on_book(menu, kStatusText, show_status);
+  add_on_book(menu, kSessionsText, list_sessions);
+}
+
+}  // namespace casbook::cli

@@ -1,0 +1,205 @@
+// Floors: the least that the hardware lets anybody get away with, measured in the same run, since
+// figures of another hour are not comparable on a shared machine.
+//
+// Accounts are lines of 64 bytes in memory that is touched before. No floor does what casbook does:
+// a CAS pair is neither atomic nor safe from a kill, a robust mutex pair is, but leaves the repair
+// to whoever comes next.
+#pragma once
+
+#include <cerrno>
+#include <map>
+#include <new>
+#include <utility>
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "base/atomic.h"
+#include "harness.h"
+
+namespace casbook::bench {
+
+enum class Floor {
+  cas_8,           // one compare-and-swap, uncontended
+  cas_16,          // the same of two words
+  load_8,          // one word of a random account
+  robust_lock,     // lock and unlock a robust, process-shared mutex
+  robust_pair,     // a transfer under the robust mutexes of two accounts
+  two_cas_record,  // a transfer by two plain CAS, and a record of 64 bytes
+};
+
+inline const char* floor_name(Floor floor) {
+  constexpr const char* kNames[] = {"cas_8",       "cas_16",      "load_8",
+                                    "robust_lock", "robust_pair", "two_cas_record"};
+  return kNames[static_cast<int>(floor)];
+}
+
+// Zeroed, populated, shared with children forked later.
+template <class T>
+class Lines {
+ public:
+  explicit Lines(uint64_t count) : count_(count) {
+    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    items_ = static_cast<T*>(memory);
+  }
+  ~Lines() { munmap(items_, count_ * sizeof(T)); }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+  T& operator[](uint64_t index) const { return items_[index]; }
+  uint64_t size() const { return count_; }
+
+ private:
+  T* items_;
+  uint64_t count_;
+};
+
+struct alignas(64) PlainAccount {
+  base::AtomicPair balance;
+};
+
+struct alignas(128) LockedAccount {
+  pthread_mutex_t mutex;
+  int64_t balance;
+};
+
+struct alignas(64) PlainRecord {
+  base::AtomicU64 words[8];
+};
+
+inline void make_robust(pthread_mutex_t& mutex) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(&mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+}
+
+inline void lock_robust(pthread_mutex_t& mutex) {
+  if (pthread_mutex_lock(&mutex) == EOWNERDEAD) pthread_mutex_consistent(&mutex);
+}
+
+// A transfer by two CAS, each retried until it succeeds, and a record at the next place of a log
+// that wraps. `next` is the caller's own.
+class TwoCasRecord {
+ public:
+  explicit TwoCasRecord(uint64_t accounts) : accounts_(accounts), log_(kRecords) {}
+
+  void transfer(Random::Two pair, uint64_t amount, uint64_t& next) const {
+    change(accounts_[pair.first], 0 - amount);
+    change(accounts_[pair.second], amount);
+    PlainRecord& record = log_[next++ % kRecords];
+    const uint64_t words[8] = {next, pair.first, pair.second, amount, 4, 5, 6, 7};
+    for (int i = 0; i < 8; ++i) record.words[i].store_relaxed(words[i]);
+  }
+  uint64_t size() const { return accounts_.size(); }
+  const PlainAccount& account(uint64_t index) const { return accounts_[index]; }
+
+ private:
+  static constexpr uint64_t kRecords = 1 << 16;
+
+  static void change(PlainAccount& account, uint64_t delta) {
+    for (;;) {
+      const uint64_t seen = account.balance.lo.load_relaxed();
+      if (account.balance.lo.cas_acq_rel(seen, seen + delta)) return;
+    }
+  }
+
+  Lines<PlainAccount> accounts_;
+  Lines<PlainRecord> log_;
+};
+
+// A transfer under two locks, taken in the order of the accounts.
+class RobustPair {
+ public:
+  explicit RobustPair(uint64_t accounts) : accounts_(accounts) {
+    for (uint64_t i = 0; i < accounts; ++i) make_robust(accounts_[i].mutex);
+  }
+
+  void transfer(Random::Two pair, int64_t amount) const {
+    const auto [low, high] = std::minmax(pair.first, pair.second);
+    lock_robust(accounts_[low].mutex);
+    lock_robust(accounts_[high].mutex);
+    accounts_[pair.first].balance -= amount;
+    accounts_[pair.second].balance += amount;
+    pthread_mutex_unlock(&accounts_[high].mutex);
+    pthread_mutex_unlock(&accounts_[low].mutex);
+  }
+  pthread_mutex_t& mutex(uint64_t index) const { return accounts_[index].mutex; }
+
+ private:
+  Lines<LockedAccount> accounts_;
+};
+
+// Runs `loop` with an operation of this floor: what a benchmark and the table below share.
+template <class Loop>
+double run_floor(Floor floor, uint64_t accounts, Loop loop) {
+  Random random(1);
+  uint64_t next = 0, sum = 0;
+  double ns = 0;
+  if (floor == Floor::robust_lock || floor == Floor::robust_pair) {
+    const RobustPair locked(floor == Floor::robust_lock ? 1 : accounts);
+    ns = floor == Floor::robust_pair ? loop([&] { locked.transfer(random.two_below(accounts), 1); })
+                                     : loop([&] {
+                                         lock_robust(locked.mutex(0));
+                                         pthread_mutex_unlock(&locked.mutex(0));
+                                       });
+    return ns;
+  }
+  const TwoCasRecord plain(accounts);
+  PlainAccount own{};
+  switch (floor) {
+    case Floor::cas_8:
+      return loop([&] { own.balance.lo.cas_acq_rel(next, next + 1), ++next; });
+    case Floor::cas_16:
+      return loop([&] { own.balance.cas16_acq_rel({next, 0}, {next + 1, 0}), ++next; });
+    case Floor::load_8:
+      ns = loop([&] { sum += plain.account(random.below(accounts)).balance.lo.load_relaxed(); });
+      benchmark::DoNotOptimize(sum);
+      return ns;
+    default:
+      return loop([&] { plain.transfer(random.two_below(accounts), 1, next); });
+  }
+}
+
+// Measured when it is first asked for, or by the floor's own benchmark.
+class FloorTable {
+ public:
+  static double ns(Floor floor, uint64_t accounts) {
+    double& entry = table()[{floor, accounts}];
+    if (entry == 0) entry = run_floor(floor, accounts, time_briefly);
+    return entry;
+  }
+  static void set(Floor floor, uint64_t accounts, double ns) { table()[{floor, accounts}] = ns; }
+
+ private:
+  static constexpr auto time_briefly = [](auto&& operation) {
+    constexpr int kOperations = 200'000;
+    const int64_t start = cpu_ns();
+    for (int i = 0; i < kOperations; ++i) operation();
+    return static_cast<double>(cpu_ns() - start) / kOperations;
+  };
+  static std::map<std::pair<Floor, uint64_t>, double>& table() {
+    static std::map<std::pair<Floor, uint64_t>, double> entries;
+    return entries;
+  }
+};
+
+inline void register_floor(Floor floor, uint64_t accounts) {
+  const std::string name = std::string("floor/") + floor_name(floor) +
+                           (accounts > 1 ? "/accounts:" + std::to_string(accounts) : std::string());
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    FloorTable::set(floor, accounts, run_floor(floor, accounts, [&](auto&& operation) {
+                      return time_loop(state, operation);
+                    }));
+  });
+}
+
+// Shown as a column: how many times the floor this took.
+inline void compare(benchmark::State& state, double ns, Floor floor, uint64_t accounts) {
+  state.counters[std::string("x_") + floor_name(floor)] = ns / FloorTable::ns(floor, accounts);
+}
+
+}  // namespace casbook::bench

@@ -90,7 +90,8 @@ struct ControlLines {
   alignas(64) base::AtomicU64 tail;          // every LSN below is decided; a hint that only grows
   alignas(64) base::AtomicU64 gate;          // epoch << 1 | open
   alignas(64) base::AtomicPair retention;    // {floor, keep}: LSNs, see commit/retention.h
-  alignas(64) base::AtomicU64 book_time;     // ms: the newest wall clock any commit has seen
+  // ms: the newest wall clock that any commit has seen; raised by CAS, see book_time.cc [time]
+  alignas(64) base::AtomicU64 book_time;
   alignas(64) base::AtomicU64 block_cursor;  // where the search for a free block goes on
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
 };

@@ -1,6 +1,7 @@
 #include "book/payment_ids.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -15,10 +16,22 @@ namespace {
 constexpr uint64_t kContinuation = 0xffff;
 constexpr uint32_t kNoEntry = UINT32_MAX;
 
+constexpr uint8_t kUlidKind = 4;  // beside ExternalId::Kind
+constexpr size_t kUlidCharacters = 26;
+
+// Of Crockford's base 32.
+constexpr std::array<uint8_t, 128> kUlidDigits = [] {
+  std::array<uint8_t, 128> digits{};
+  uint8_t value = 0;
+  for (const char c : std::string_view("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
+    digits[static_cast<size_t>(c)] = value++;
+  return digits;
+}();
+
 // time:44 | code:8 | kind:3 | bytes:6 | continuation entry + 1:3
-uint64_t pack_answer(int64_t time_ms, uint8_t code, const ExternalId& id, uint32_t continuation_1) {
-  return static_cast<uint64_t>(time_ms) << 20 | uint64_t{code} << 12 |
-         static_cast<uint64_t>(id.kind()) << 9 | uint64_t{id.size()} << 3 | continuation_1;
+uint64_t pack_answer(int64_t time_ms, uint8_t code, const IdForm& id, uint32_t continuation_1) {
+  return static_cast<uint64_t>(time_ms) << 20 | uint64_t{code} << 12 | uint64_t{id.kind} << 9 |
+         uint64_t{id.bytes} << 3 | continuation_1;
 }
 int64_t answer_time(uint64_t answer) { return static_cast<int64_t>(answer >> 20); }
 uint8_t answer_code(uint64_t answer) { return (answer >> 12) & 0xff; }
@@ -35,15 +48,14 @@ uint32_t word_of(uint32_t entry, uint32_t word) { return kEntries + entry * kIdE
 // The latest own time that the id of an entry can carry: it was not from the future when committed.
 int64_t latest_time(uint64_t answer) { return answer_time(answer) + kFutureToleranceMs; }
 
-bool holds(const CellImage& image, uint32_t entry, const ExternalId& id) {
-  const auto& words = id.words();
+bool holds(const CellImage& image, uint32_t entry, const IdForm& id) {
+  const auto& words = id.words;
   const uint64_t answer = image.value[word_of(entry, kIdAnswer)];
-  const bool same_shape = ((answer >> 9) & 7) == static_cast<uint64_t>(id.kind()) &&
-                          ((answer >> 3) & 63) == id.size();
+  const bool same_shape = ((answer >> 9) & 7) == id.kind && ((answer >> 3) & 63) == id.bytes;
   if (!same_shape || image.value[word_of(entry, kIdLow)] != words[0] ||
       image.value[word_of(entry, kIdHigh)] != words[1])
     return false;
-  if (id.size() <= 16) return true;
+  if (!id.is_long()) return true;
   const uint32_t rest = static_cast<uint32_t>(answer & 7) - 1;
   return rest < kBucketEntries && image.value[word_of(rest, kIdLow)] == words[2] &&
          image.value[word_of(rest, kIdHigh)] == words[3] &&
@@ -56,7 +68,7 @@ IdAnswer answer_of(const CellImage& image, uint32_t entry) {
           image.word_version[word_of(entry, kIdAnswer)], image.value[word_of(entry, kIdContent)]};
 }
 
-uint32_t find_entry(const CellImage& image, uint64_t fingerprint, const ExternalId& id) {
+uint32_t find_entry(const CellImage& image, uint64_t fingerprint, const IdForm& id) {
   for (uint32_t i = 0; i < kBucketEntries; ++i)
     if (fingerprint_at(image.value[kSummary], i) == fingerprint && holds(image, i, id)) return i;
   return kNoEntry;
@@ -76,13 +88,31 @@ PaymentIds::PaymentIds(const commit::Store& store, const Tables& tables)
       seed_(store.mapping().geometry().hash_seed),
       window_ms_(static_cast<int64_t>(store.mapping().geometry().window_ms)) {}
 
+IdForm IdForm::of(const ExternalId& id) {
+  IdForm form{id.words(), static_cast<uint8_t>(id.kind()), id.size()};
+  const bool is_ulid = id.kind() == ExternalId::Kind::text && id.size() == kUlidCharacters &&
+                       id.own_time_ms() >= 0;
+  if (!is_ulid) return form;
+  __extension__ using Wide = unsigned __int128;
+  Wide bits = 0;  // the first character says 3 of them, each of the others 5
+  for (size_t i = 0; i < kUlidCharacters; ++i) {
+    const uint64_t character = id.words()[i / 8] >> (8 * (i % 8)) & 0x7f;
+    bits = bits << 5 | kUlidDigits[character];
+  }
+  form.words = {static_cast<uint64_t>(bits), static_cast<uint64_t>(bits >> 64), 0, 0, 0};
+  form.kind = kUlidKind;
+  form.bytes = 16;
+  return form;
+}
+
 PaymentIds::Key PaymentIds::key_of(const PaymentId& id) const {
-  const uint64_t shape = static_cast<uint64_t>(id.value.kind()) << 8 | id.value.size();
+  const IdForm form = IdForm::of(id.value);
+  const uint64_t shape = uint64_t{form.kind} << 8 | form.bytes;
   const uint64_t hash =
-      base::hash_bytes(id.value.words().data(), (id.value.size() + 7u) / 8 * 8, seed_ + shape);
+      base::hash_bytes(form.words.data(), (form.bytes + 7u) / 8 * 8, seed_ + shape);
   // Three parts of one hash: the top chooses the home, the middle the stride, the end the print.
   const uint64_t stride = 1 + base::reduce(hash << 24, tables_.payment_buckets() / kIdChainMax - 1);
-  return {base::reduce(hash, tables_.payment_buckets()), stride, 1 + (hash & 0xffff) % 0xfffe};
+  return {base::reduce(hash, tables_.payment_buckets()), stride, 1 + (hash & 0xffff) % 0xfffe, form};
 }
 
 // The buckets of a chain are distinct, since 8 strides stay within the table.
@@ -107,7 +137,7 @@ std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
   CellImage image;
   for (uint32_t k = 0; k < kIdChainMax; ++k) {
     commit::peek_cell(store_, bucket(key, k), kEntries + kBucketEntries * kIdEntryWords, image);
-    const uint32_t entry = find_entry(image, key.fingerprint, id.value);
+    const uint32_t entry = find_entry(image, key.fingerprint, key.form);
     if (entry != kNoEntry) return answer_of(image, entry);
     if (image.value[kOver] == 0) break;
   }
@@ -132,7 +162,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
     read_bucket(read, kEntries);
     if (may_hold(heads[read], key.fingerprint)) {
       read_bucket(read, kAllWords);
-      const uint32_t entry = find_entry(heads[read], key.fingerprint, id.value);
+      const uint32_t entry = find_entry(heads[read], key.fingerprint, key.form);
       if (entry != kNoEntry) return {IdPlan::Kind::found, answer_of(heads[read], entry)};
     }
     ++read;
@@ -152,7 +182,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
     if (is_gone(k)) return {IdPlan::Kind::too_old, {}};
   if (own > now_ms + kFutureToleranceMs) return {IdPlan::Kind::from_future, {}};
   // 3. The first bucket with room: free entries, or ones that lie before the horizon.
-  const uint32_t needed = id.value.size() > 16 ? 2 : 1;
+  const uint32_t needed = key.form.is_long() ? 2 : 1;
   uint32_t room[2] = {kNoEntry, kNoEntry};
   bool evicts[2] = {false, false};
   const auto is_free = [&](uint32_t k, uint32_t i) {
@@ -213,7 +243,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   target_.entry = room[0];
   target_.continuation = room[1];
   target_.image = &head;
-  target_.id = &id;
+  target_.form = &key.form;
   target_.summary = with_fingerprint(head.value[kSummary], room[0], key.fingerprint);
   if (needed == 2) target_.summary = with_fingerprint(target_.summary, room[1], kContinuation);
   target_.gone = head.value[kGone];
@@ -237,8 +267,7 @@ void PaymentIds::insert(commit::WriteSet& set, uint8_t code, uint64_t content,
                         int64_t now_ms) const {
   const Target& t = target_;
   const CellImage& image = *t.image;
-  const auto& id = t.id->value;
-  const bool is_long = id.size() > 16;
+  const IdForm& id = *t.form;
   // Words beyond those read are free or expired: their old values are read here, and are of the
   // version planned for, or the commit fails.
   const auto put = [&](uint32_t word, uint64_t value) {
@@ -249,15 +278,15 @@ void PaymentIds::insert(commit::WriteSet& set, uint8_t code, uint64_t content,
   if (t.clears_over) put(kOver, 0);
   if (t.gone != image.value[kGone]) put(kGone, t.gone);
   put(kSummary, t.summary);
-  put(word_of(t.entry, kIdLow), id.words()[0]);
-  put(word_of(t.entry, kIdHigh), id.words()[1]);
-  put(word_of(t.entry, kIdAnswer), pack_answer(now_ms, code, id, is_long ? t.continuation + 1 : 0));
+  put(word_of(t.entry, kIdLow), id.words[0]);
+  put(word_of(t.entry, kIdHigh), id.words[1]);
+  put(word_of(t.entry, kIdAnswer), pack_answer(now_ms, code, id, id.is_long() ? t.continuation + 1 : 0));
   put(word_of(t.entry, kIdContent), content);
-  if (!is_long) return;
-  put(word_of(t.continuation, kIdLow), id.words()[2]);
-  put(word_of(t.continuation, kIdHigh), id.words()[3]);
+  if (!id.is_long()) return;
+  put(word_of(t.continuation, kIdLow), id.words[2]);
+  put(word_of(t.continuation, kIdHigh), id.words[3]);
   put(word_of(t.continuation, kIdAnswer), 0);
-  put(word_of(t.continuation, kIdContent), id.words()[4]);
+  put(word_of(t.continuation, kIdContent), id.words[4]);
 }
 
 void PaymentIds::move_horizon(log::LogWriter& writer, int64_t now_ms) const {

@@ -12,6 +12,7 @@
 // executes at most once, for ever. An id without a time keeps the promise for the window.
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include <casbook/types.h>
@@ -37,6 +38,16 @@ struct IdPlan {
   IdAnswer answer;  // of `found`
 };
 
+// An id as the table keeps it: as it is, but of a ULID the 128 bits that its 26 characters say, so
+// that it takes one entry like a UUID. A longer text takes two.
+struct IdForm {
+  std::array<uint64_t, 5> words{};
+  uint8_t kind = 0, bytes = 0;
+
+  static IdForm of(const ExternalId& id);
+  bool is_long() const { return bytes > 16; }
+};
+
 class PaymentIds {
  public:
   PaymentIds(const commit::Store& store, const Tables& tables);
@@ -44,6 +55,7 @@ class PaymentIds {
   // Where an id lives: computed once per payment.
   struct Key {
     uint64_t home, stride, fingerprint;
+    IdForm form;
   };
   Key key_of(const PaymentId& id) const;
 
@@ -85,7 +97,7 @@ class PaymentIds {
     uint64_t version = 0;
     uint32_t entry = 0, continuation = 0;
     const commit::CellImage* image = nullptr;  // one of heads_
-    const PaymentId* id = nullptr;
+    const IdForm* form = nullptr;  // of the key that was planned with
     uint64_t summary = 0, gone = 0;
     bool clears_over = false;
   } target_;

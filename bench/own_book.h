@@ -16,6 +16,11 @@
 namespace casbook::bench {
 
 // Benchmarks have nobody to return an error to.
+inline void must(const Result<void>& result) {
+  if (result) return;
+  std::fprintf(stderr, "benchmark: %s\n", result.error().message().c_str());
+  std::exit(1);
+}
 template <class T>
 T must(Result<T> result) {
   if (result) return std::move(*result);

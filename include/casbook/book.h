@@ -26,7 +26,8 @@ class Session;
 struct CreateOptions {
   std::string directory = "/dev/shm";
   uint64_t accounts = 1024;
-  uint64_t payments = 100'000;         // payment ids held within the window
+  // Payment ids held within the window. A text of more than 16 bytes that is no ULID counts as three.
+  uint64_t payments = 100'000;
   std::chrono::milliseconds window = std::chrono::hours(24);  // 1 s to 366 days
   uint64_t leases = 256;               // held at one time
   uint64_t ledgers = 64;

@@ -108,8 +108,7 @@ IdForm IdForm::of(const ExternalId& id) {
 PaymentIds::Key PaymentIds::key_of(const PaymentId& id) const {
   const IdForm form = IdForm::of(id.value);
   const uint64_t shape = uint64_t{form.kind} << 8 | form.bytes;
-  const uint64_t hash =
-      base::hash_bytes(form.words.data(), (form.bytes + 7u) / 8 * 8, seed_ + shape);
+  const uint64_t hash = base::hash_bytes(form.words.data(), sizeof(form.words), seed_ + shape);
   // Three parts of one hash: the top chooses the home, the middle the stride, the end the print.
   const uint64_t stride = 1 + base::reduce(hash << 24, tables_.payment_buckets() / kIdChainMax - 1);
   return {base::reduce(hash, tables_.payment_buckets()), stride, 1 + (hash & 0xffff) % 0xfffe, form};

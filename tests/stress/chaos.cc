@@ -1,0 +1,36 @@
+// The chaos run; see support/chaos_world.h. CASBOOK_CHAOS_SECONDS (30) and CASBOOK_SEED choose.
+#include <cstdlib>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "support/chaos_run.h"
+
+namespace casbook {
+namespace {
+
+namespace chaos = test_support::chaos;
+
+TEST(Chaos, LosesAndDoublesNothing) {
+  const char* seconds = std::getenv("CASBOOK_CHAOS_SECONDS");
+  const char* seed = std::getenv("CASBOOK_SEED");
+  chaos::RunOptions options;
+  options.length = std::chrono::seconds(seconds ? std::atoi(seconds) : 30);
+  options.seed = seed ? std::strtoull(seed, nullptr, 10) : std::random_device()();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  const chaos::RunReport report = chaos::run(options);
+  report.print();
+  EXPECT_EQ(report.problems_found(), 0u);
+  // It was a run worth its name.
+  const auto whole_seconds = static_cast<uint64_t>(options.length.count() / 1000);
+  EXPECT_GT(report.kills, 3 * whole_seconds);
+  EXPECT_GT(report.stops, 3 * whole_seconds);
+  EXPECT_GT(report.payments, 100 * whole_seconds);
+  EXPECT_GT(report.replays, whole_seconds / 2) << "kills between commit and answer";
+  EXPECT_GT(report.stale_refused, whole_seconds / 2);
+  EXPECT_GT(report.lease_takeovers, whole_seconds);
+  EXPECT_GT(report.session_takeovers, whole_seconds);
+}
+
+}  // namespace
+}  // namespace casbook

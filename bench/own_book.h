@@ -110,11 +110,4 @@ inline OwnBook& shared_book(uint64_t accounts, const Sizes& sizes) {
   return *books.back();
 }
 
-// For a benchmark whose operation was refused unexpectedly.
-template <class T>
-bool succeeded(benchmark::State& state, const Result<T>& result) {
-  if (!result) state.SkipWithError(result.error().message().c_str());
-  return static_cast<bool>(result);
-}
-
 }  // namespace casbook::bench

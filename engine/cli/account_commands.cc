@@ -11,9 +11,9 @@ namespace {
 
 constexpr CommandText kOpenText{
     "open", "Open an account",
-    "An id of 1 to 38 digits without a leading zero is a number, a UUID is a UUID, anything else "
-    "up\n"
-    "to 40 bytes is text. Opening an account again with the same properties changes nothing.\n"
+    "An id of 1 to 38 digits without a leading zero is a number, a UUID is a UUID, anything\n"
+    "else up to 40 bytes is text. Opening an account again with the same properties changes\n"
+    "nothing.\n"
     "\n"
     "Examples:\n"
     "  casbook account open demo bank --ledger CZK\n"

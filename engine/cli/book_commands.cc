@@ -21,9 +21,9 @@ struct CreateArguments {
 
 constexpr CommandText kCreateText{
     "create", "Create a book",
-    "Everything is allocated at once, and compared with the memory that is available. A payment "
-    "id\n"
-    "is kept for the window; --payments over --window is the rate that can be sustained.\n"
+    "Everything is allocated at once, and compared with the memory that is available. A payment\n"
+    "id is kept for the window; --payments over --window is the rate that can be sustained (a\n"
+    "text id of more than 16 bytes that is no ULID counts as three payments).\n"
     "\n"
     "Examples:\n"
     "  casbook create demo --accounts 100000 --payments 1000000 --leases 64 --window 24h\n"
@@ -97,14 +97,15 @@ std::string rate_text(double per_second) {
   return per_second < 1000 ? text : std::to_string(static_cast<uint64_t>(per_second));
 }
 
-Json describe(const BookStatus& status) {
+Json describe(const BookStatus& status, bool as_json) {
+  const double rate = status.payments_per_second_sustained;
   return {{"book", status.name},
           {"path", status.path},
           {"bytes", status.bytes},
           {"accounts", status.accounts_max},
           {"payments", status.payments_max},
           {"window", format_duration(status.window)},
-          {"payments_per_second_sustained", rate_text(status.payments_per_second_sustained)},
+          {"payments_per_second_sustained", as_json ? Json(rate) : Json(rate_text(rate))},
           {"leases", status.leases_max},
           {"sessions", status.sessions_max},
           {"records", status.records_max},
@@ -118,7 +119,7 @@ ExitCode create(const CreateArguments& arguments, const Common& common) {
   if (auto read = read_permissions(arguments, options); !read) return refuse(common, read.error());
   auto book = Book::create(arguments.book, options);
   if (!book) return refuse(common, book.error());
-  print_object(describe(book->status()), common.json);
+  print_object(describe(book->status(), common.json), common.json);
   return ExitCode::done;
 }
 

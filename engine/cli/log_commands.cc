@@ -14,9 +14,8 @@ using std::chrono::milliseconds;
 constexpr CommandText kLogText{
     "log", "The records of the book, in order",
     "From the oldest one that the ring still holds, or from --from on, up to the last. With\n"
-    "--follow it waits for more, until SIGINT. It delays nobody: records that leave the ring "
-    "before\n"
-    "they are read are skipped, and that is said on stderr.\n"
+    "--follow it waits for more, until SIGINT. It delays nobody: records that leave the ring\n"
+    "before they are read are skipped, and that is said on stderr.\n"
     "\n"
     "Examples:\n"
     "  casbook log demo\n"

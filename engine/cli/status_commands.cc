@@ -12,14 +12,14 @@ constexpr CommandText kStatusText{"status", "How full a book is, how far it got,
                                   "  casbook status demo\n"
                                   "  casbook status demo --json"};
 
-constexpr CommandText kSessionsText{"sessions", "Who is attached, and what each did",
-                                    "A session that is not alive was left by a process that died; "
-                                    "the next one that needs its place\n"
-                                    "takes it over and completes what it left half done.\n"
-                                    "\n"
-                                    "Examples:\n"
-                                    "  casbook sessions demo\n"
-                                    "  casbook sessions demo --json"};
+constexpr CommandText kSessionsText{
+    "sessions", "Who is attached, and what each did",
+    "A session that is not alive was left by a process that died; the next one that needs its\n"
+    "place takes it over and completes what it left half done.\n"
+    "\n"
+    "Examples:\n"
+    "  casbook sessions demo\n"
+    "  casbook sessions demo --json"};
 
 const char* policy_name(FullPolicy policy) {
   return policy == FullPolicy::refuse_payments ? "refuse_payments" : "drop_follower";

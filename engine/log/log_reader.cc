@@ -55,6 +55,7 @@ void make_mark_record(uint64_t lsn, uint64_t mark, Record& record) {
 }  // namespace
 
 Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
+  bool was_recycled = false;
   // Progress: another round means that the record was copied or the floor passed it meanwhile.
   for (;;) {
     if (!is_above_floor(store, lsn)) return Fetch::overrun;
@@ -86,7 +87,10 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
     }
     const Try result = fetch_descriptor(store, lsn, content, record);
     if (result == Try::got) return Fetch::got;
-    if (result == Try::damaged) return Fetch::damaged;
+    // Recycled: so it is in the index, or the floor has passed it. Neither, at the second look: lost.
+    if (result == Try::damaged || was_recycled) return Fetch::damaged;
+    was_recycled = true;
+    base::acquire_fence();  // [recycle] who sees the descriptor recycled sees the index
   }
 }
 

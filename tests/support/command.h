@@ -87,7 +87,7 @@ class Started {
   }
 
  private:
-  static constexpr int kSecondsMax = 60;
+  static constexpr int kSecondsMax = 30;
 
   static std::string content(int fd) {
     struct stat status;

@@ -74,8 +74,10 @@ class Threads : public testing::TestWithParam<bool> {
     const Code code = code_of(session.pay(payment));
     if (code == kDone) executed_.fetch_add(1);
     if (code != kDone && code != Code::insufficient_available && code != Code::ceiling_exceeded &&
-        code != Code::backpressure && code != Code::payment_window_full)
+        code != Code::backpressure && code != Code::payment_window_full) {
       unexpected_.fetch_add(1);
+      ADD_FAILURE() << code_name(code) << " " << payment.id().value.text();
+    }
   }
 
   // Nobody negative, and together what was there at the beginning.
@@ -103,7 +105,7 @@ class Threads : public testing::TestWithParam<bool> {
     for (int i = 0; i < 8; ++i) pool.push_back(book_.open_with("pool " + std::to_string(i), 1000));
     return pool;
   }();
-  std::atomic<uint64_t> ids_{1}, executed_{0}, unexpected_{0};
+  std::atomic<uint64_t> ids_{1'000'000'000}, executed_{0}, unexpected_{0};
   std::vector<std::thread> threads_;
   int64_t end_ns_ = monotonic_ns() + kRunNs;
 };
@@ -189,7 +191,10 @@ TEST_P(Threads, AreFollowedWithoutAGap) {
   uint64_t last = 0, read = 0;
   const auto follow = [&] {
     for (auto record = must(follower.next()); record; record = must(follower.next())) {
-      if (last != 0 && record->position.lsn() != last + 1) unexpected_.fetch_add(1);
+      if (last != 0 && record->position.lsn() != last + 1) {
+        unexpected_.fetch_add(1);
+        ADD_FAILURE() << record->position.lsn() << " follows " << last;
+      }
       last = record->position.lsn();
       ++read;
     }

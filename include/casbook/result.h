@@ -29,7 +29,7 @@ namespace casbook {
   CASBOOK_CODE(lease_superseded, 51, false, "the lease has another token now")                   \
   CASBOOK_CODE(account_missing, 60, false, "no such account")                                    \
   CASBOOK_CODE(ledger_mismatch, 61, false,                                                       \
-               "an account is of another ledger, or postings do not balance in it")              \
+               "an account is of another ledger than its handle says")                           \
   CASBOOK_CODE(account_closed, 62, true, "an account is closed")                                 \
   CASBOOK_CODE(amount_overflow, 70, false, "a sum exceeds 63 bits")                              \
   CASBOOK_CODE(insufficient_available, 80, true, "too little is available")                      \

@@ -44,7 +44,7 @@ enum class Answer : uint8_t { none = 0, executed = 1, replayed = 2, refused = 3 
 class RowAnswer {
  public:
   void put(Answer answer, Code code = Code{}, std::string_view detail = {}) {
-    std::memcpy(detail_, detail.data(), std::min(detail.size(), sizeof(detail_) - 1));
+    detail.copy(detail_, sizeof(detail_) - 1);
     // [row-answer] Who sees the answer sees the detail, which is never written again.
     word_.store_release(uint64_t{static_cast<uint16_t>(code)} << 8 | static_cast<uint64_t>(answer));
   }

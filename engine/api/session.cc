@@ -1,6 +1,10 @@
 #include <casbook/session.h>
 
+#include <algorithm>
+#include <array>
+
 #include "api/session_impl.h"
+#include "base/assert.h"
 #include "book/book_time.h"
 
 namespace casbook {
@@ -35,20 +39,51 @@ Result<void> Session::close_account(Account account) {
 }
 
 // Composes book and lease: a guard is the lease's holder word, whose version is the token.
-Result<Receipt> Session::pay(const Payment& payment) {
-  if (impl_->core->is_forked()) return Code::forked;
+void Session::Impl::pay(const Payment& payment, const book::Payer::Key& key,
+                        Result<Receipt>& answer) {
   book::Guard guards[kPaymentGuardsMax];
   const uint32_t count = std::min(payment.guard_count(), kPaymentGuardsMax);
   for (uint32_t i = 0; i < count; ++i) {
     const Lease& lease = payment.guards()[i];
-    const bool is_lease = impl_->leases.table().is_lease(lease.place);
+    const bool is_lease = leases.table().is_lease(lease.place);
     guards[i] = {is_lease ? lease.place : UINT64_MAX, lease::kHolder, lease.token.value};
   }
-  return impl_->payer.pay(payment, {guards, count});
+  payer.pay(payment, {guards, count}, key, answer);
+}
+
+Result<Receipt> Session::pay(const Payment& payment) {
+  Result<Receipt> answer{Receipt{}};
+  if (impl_->core->is_forked()) {
+    answer = Code::forked;
+    return answer;
+  }
+  book::Payer::Key key;
+  impl_->payer.prefetch(payment, key);
+  impl_->pay(payment, key, answer);
+  return answer;
+}
+
+void Session::pay_batch(std::span<const Payment> payments, std::span<Result<Receipt>> answers) {
+  constexpr size_t kAhead = 8;  // more does not help: as many misses as a core keeps in flight
+  CASBOOK_ASSERT(answers.size() >= payments.size());
+  if (impl_->core->is_forked()) {
+    std::fill_n(answers.begin(), payments.size(), Code::forked);
+    return;
+  }
+  std::array<book::Payer::Key, kAhead> keys;
+  for (size_t i = 0; i < std::min(kAhead, payments.size()); ++i)
+    impl_->payer.prefetch(payments[i], keys[i]);
+  for (size_t i = 0; i < payments.size(); ++i) {
+    book::Payer::Key& key = keys[i % kAhead];
+    answers[i] = Receipt{};
+    impl_->pay(payments[i], key, answers[i]);
+    if (i + kAhead < payments.size()) impl_->payer.prefetch(payments[i + kAhead], key);
+  }
 }
 
 void Session::prefetch(const Payment& payment) const {
-  if (!impl_->core->is_forked()) impl_->payer.prefetch(payment);
+  book::Payer::Key key;
+  if (!impl_->core->is_forked()) impl_->payer.prefetch(payment, key);
 }
 
 Result<Grant> Session::try_acquire(std::string_view lease, const AcquireOptions& options) {

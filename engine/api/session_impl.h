@@ -20,6 +20,8 @@ struct Session::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
+  void pay(const Payment& payment, const book::Payer::Key& key, Result<Receipt>& answer);
+
   std::shared_ptr<api::Core> core;
   log::LogWriter writer;
   book::Payer payer;

@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 1;
+constexpr uint32_t kFormatVersion = 2;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 

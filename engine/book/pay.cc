@@ -24,7 +24,6 @@ constexpr int64_t kAmountMin = std::numeric_limits<int64_t>::min();
 constexpr int64_t kAmountMax = std::numeric_limits<int64_t>::max();
 
 Error refusal(Code code) { return {code, false, 0, 0, {}}; }
-Error bad_argument(const char* detail) { return {Code::bad_argument, false, 0, 0, detail}; }
 
 bool is_recorded(Code code) {
   return code == Code::account_closed || code == Code::insufficient_available ||
@@ -33,36 +32,38 @@ bool is_recorded(Code code) {
 
 }  // namespace
 
-void Payer::prefetch(const Payment& payment) const {
-  ids_.prefetch(ids_.key_of(payment.id()));
-  prefetch_accounts(payment);
-}
-
-void Payer::prefetch_accounts(const Payment& payment) const {
+void Payer::prefetch(const Payment& payment, Key& key) const {
+  ids_.make_key(payment.id(), key);
+  ids_.prefetch(key);
   for (uint32_t i = 0; i < std::min(payment.posting_count(), kPostingsMax); ++i)
     if (payment.postings()[i].account.index < tables_.account_count())
       base::prefetch_for_write(&store_.cell(tables_.account(payment.postings()[i].account.index)));
 }
 
-Result<Receipt> Payer::pay(const Payment& payment, std::span<const Guard> guards) {
-  if (payment.id().value.kind() == ExternalId::Kind::none)
-    return bad_argument("payment id: expected one");
-  if (payment.posting_count() < kPostingsMin || payment.posting_count() > kPostingsMax)
-    return bad_argument("postings: expected 2 to 8");
-  if (payment.guard_count() > kGuardsMax) return bad_argument("guards: expected at most 4");
-  key_ = ids_.key_of(payment.id());
-  ids_.prefetch(key_);
-  prefetch_accounts(payment);
-  if (auto ok = net(payment); !ok) return ok.error();
-  Result<Receipt> answer = Code::outcome_unknown;
+void Payer::pay(const Payment& payment, std::span<const Guard> guards, const Key& key,
+                Result<Receipt>& answer) {
+  const char* defect = first_defect(payment);
+  if (!defect) defect = net(payment);
+  if (defect) {
+    answer = Error{Code::bad_argument, false, 0, 0, defect};
+    return;
+  }
   // Progress: each further attempt means that another commit changed a cell of this payment; from
   // the slow lane on, only its id's bucket or the flags of its accounts can still do that.
   for (uint32_t tries = 0;; ++tries) {
     const bool slow = tries >= kFastAttemptsMax || leg_count_ > kFastLegsMax;
-    if (attempt(payment, guards, slow, answer) == Step::answered) return answer;
+    if (attempt(payment, guards, key, slow, answer) == Step::answered) return;
     for (uint32_t i = 0; i < std::min(1u << std::min(tries, 6u), kBackoffPausesMax); ++i)
       base::spin_pause();
   }
+}
+
+const char* Payer::first_defect(const Payment& payment) {
+  if (payment.id().value.kind() == ExternalId::Kind::none) return "payment id: expected one";
+  if (payment.posting_count() < kPostingsMin || payment.posting_count() > kPostingsMax)
+    return "postings: expected 2 to 8";
+  if (payment.guard_count() > kGuardsMax) return "guards: expected at most 4";
+  return nullptr;
 }
 
 // The common shape: one debit and one credit of the same amount. False: not that shape.
@@ -86,15 +87,15 @@ bool Payer::net_pair(const Payment& payment) {
 }
 
 // Nets the postings of each account, so that the write set names a word once. Refuses what cannot
-// be judged: amounts out of range, a ledger that does not balance.
-Result<void> Payer::net(const Payment& payment) {
-  if (net_pair(payment)) return {};
+// be judged: amounts out of range, a ledger that does not balance. Null: nothing is wrong.
+const char* Payer::net(const Payment& payment) {
+  if (net_pair(payment)) return nullptr;
   leg_count_ = 0;
   __extension__ using Wide = __int128;
   Wide net_of[kPostingsMax] = {};
   for (uint32_t i = 0; i < payment.posting_count(); ++i) {
     const Posting& posting = payment.postings()[i];
-    if (posting.amount <= 0) return bad_argument("amount: expected 1 to 2^63-1");
+    if (posting.amount <= 0) return "amount: expected 1 to 2^63-1";
     uint32_t at = 0;
     while (at < leg_count_ && legs_[at].account != posting.account.index) ++at;
     if (at == leg_count_) {
@@ -103,22 +104,22 @@ Result<void> Payer::net(const Payment& payment) {
       legs_[at].ledger = posting.account.ledger;
     }
     if (legs_[at].ledger != posting.account.ledger)
-      return bad_argument("account: one account named with two ledgers");
+      return "account: one account named with two ledgers";
     net_of[at] += posting.side == Side::credit ? Wide{posting.amount} : -Wide{posting.amount};
   }
   for (uint32_t i = 0; i < leg_count_; ++i) {
     Wide sum = 0;
     for (uint32_t j = 0; j < leg_count_; ++j)
       if (legs_[j].ledger == legs_[i].ledger) sum += net_of[j];
-    if (sum != 0) return bad_argument("postings: expected debits equal to credits in each ledger");
+    if (sum != 0) return "postings: expected debits equal to credits in each ledger";
     legs_[i].overflow = net_of[i] > kAmountMax || net_of[i] < -Wide{kAmountMax};
     legs_[i].delta = legs_[i].overflow ? 0 : static_cast<int64_t>(net_of[i]);
   }
-  return {};
+  return nullptr;
 }
 
-Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards, bool slow,
-                           Result<Receipt>& answer) {
+Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards, const Key& key,
+                           bool slow, Result<Receipt>& answer) {
   set_.clear();
   // [gate] Before everything but bad arguments.
   if (!(store_.control().gate.load_acquire() & 1)) {
@@ -127,7 +128,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
   }
   const int64_t now = book_time_ms(store_);
   ids_.move_horizon(writer_, now);
-  const IdPlan plan = ids_.plan(writer_.executor(), payment.id(), key_, now, set_);
+  const IdPlan plan = ids_.plan(writer_.executor(), key, now, set_);
   Code code{};
   switch (plan.kind) {
     case IdPlan::Kind::found:
@@ -183,10 +184,10 @@ bool Payer::check_guards(std::span<const Guard> guards, Code& code) {
 Code Payer::check_guard(const Guard& guard) {
   if (guard.unit >= store_.units() || !store_.is_cell(guard.unit, guard.word))
     return Code::lease_missing;
-  CellImage image;
-  commit::read_cell(store_, writer_.executor(), guard.unit, guard.word + 1, image);
-  if (image.value[guard.word] == 0 || guard.word_version == 0) return Code::lease_missing;
-  return image.word_version[guard.word] == guard.word_version ? Code{} : Code::lease_superseded;
+  const commit::WordImage holder =
+      commit::read_word(store_, writer_.executor(), guard.unit, guard.word);
+  if (holder.value == 0 || guard.word_version == 0) return Code::lease_missing;
+  return holder.version == guard.word_version ? Code{} : Code::lease_superseded;
 }
 
 void Payer::add_guards(std::span<const Guard> guards) {
@@ -206,7 +207,7 @@ void Payer::read_legs() {
 
 void Payer::read_leg(Leg& leg) {
   CellImage hot;
-  commit::read_cell(store_, writer_.executor(), tables_.account(leg.account), 3, hot);
+  commit::read_cell<3>(store_, writer_.executor(), tables_.account(leg.account), hot);
   leg.version = hot.version;
   leg.traits = hot.value[kTraits];
   leg.traits_version = hot.word_version[kTraits];
@@ -254,8 +255,9 @@ uint32_t Payer::judge(Leg*& cause) {
 // A refusal guards what it judged, else the log would hold one that was false at its position.
 // An account whose postings cancel out is written too: the record has to say what it held.
 void Payer::add_fast(bool refused) {
+  const bool is_swapped = leg_count_ == 2 && legs_[0].account > legs_[1].account;
   for (uint32_t i = 0; i < leg_count_; ++i) {
-    const Leg& leg = legs_[i];
+    const Leg& leg = legs_[i ^ static_cast<uint32_t>(is_swapped)];  // write sets like order
     const Unit unit = tables_.account(leg.account);
     if (refused) {
       if (!base::mutated(Mutant::refusal_unguarded)) set_.guard(unit, leg.version);
@@ -287,11 +289,11 @@ void Payer::add_denial(const Leg& cause) {
 
 Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards, uint8_t refused,
                           int64_t now_ms, Result<Receipt>& answer) {
-  const uint64_t content = content_hash(payment);
-  ids_.insert(set_, refused, content, now_ms);
+  const PaymentContent content(payment);
+  ids_.insert(set_, refused, content.hash(), now_ms);
   add_guards(guards);
   set_.describe(refused ? commit::Kind::refusal : commit::Kind::payment, now_ms);
-  note_payment(set_, payment, refused);
+  note_payment(set_, payment, content, refused);
   base::fault_point(FaultPoint::payment_planned);
   const commit::CommitResult result = writer_.commit(set_);
   switch (result.outcome) {
@@ -313,7 +315,7 @@ Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards,
   if (refused)
     answer = Error{static_cast<Code>(refused), false, result.position, now_ms, {}};
   else
-    answer = receipt_of(payment, result.position, now_ms, result);
+    fill_receipt(payment, now_ms, result, *answer);
   return Step::answered;
 }
 
@@ -327,22 +329,20 @@ void Payer::correct_slow(const commit::CommitResult& result, int64_t* after) con
 }
 
 // What is available after the payment, per posting: as written, or as agreed in the slow lane.
-Receipt Payer::receipt_of(const Payment& payment, uint64_t position, int64_t now_ms,
-                          const commit::CommitResult& result) const {
-  Receipt receipt;
-  receipt.position = {position};
+void Payer::fill_receipt(const Payment& payment, int64_t now_ms,
+                         const commit::CommitResult& result, Receipt& receipt) const {
+  receipt.position = {result.position};
   receipt.time_ms = now_ms;
   receipt.balances_known = true;
   receipt.balance_count = payment.posting_count();
   int64_t after[kPostingsMax];
   for (uint32_t l = 0; l < leg_count_; ++l) after[l] = legs_[l].available + legs_[l].delta;
-  if (set_.has_judged_entries()) correct_slow(result, after);
+  if (set_.has_agreed_entries()) correct_slow(result, after);
   for (uint32_t i = 0; i < payment.posting_count(); ++i) {
     uint32_t l = i < leg_count_ ? i : 0;  // most often posting i is leg i
     while (legs_[l].account != payment.postings()[i].account.index) l = l + 1 < leg_count_ ? l + 1 : 0;
     receipt.available[i] = after[l];
   }
-  return receipt;
 }
 
 Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) const {
@@ -351,7 +351,7 @@ Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) 
   const bool held = log::fetch(store_, Position{recorded.position}.lsn(), record) ==
                         log::Fetch::got &&
                     read_payment_record(tables_, record, info);
-  if (recorded.content != content_hash(payment)) {
+  if (recorded.content != PaymentContent(payment).hash()) {
     Error conflict = refusal(Code::payment_conflict);
     conflict.detail = held ? "differs in: " + first_difference(payment, info) : "";
     conflict.position = recorded.position;

@@ -18,10 +18,12 @@ constexpr uint32_t kNoEntry = UINT32_MAX;
 
 constexpr uint8_t kUlidKind = 4;  // beside ExternalId::Kind
 constexpr size_t kUlidCharacters = 26;
+constexpr uint8_t kNoDigit = 0xff;
 
 // Of Crockford's base 32.
-constexpr std::array<uint8_t, 128> kUlidDigits = [] {
-  std::array<uint8_t, 128> digits{};
+constexpr std::array<uint8_t, 256> kUlidDigits = [] {
+  std::array<uint8_t, 256> digits{};
+  digits.fill(kNoDigit);
   uint8_t value = 0;
   for (const char c : std::string_view("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))
     digits[static_cast<size_t>(c)] = value++;
@@ -45,8 +47,13 @@ uint64_t with_fingerprint(uint64_t summary, uint32_t entry, uint64_t fingerprint
 
 uint32_t word_of(uint32_t entry, uint32_t word) { return kEntries + entry * kIdEntryWords + word; }
 
-// The latest own time that the id of an entry can carry: it was not from the future when committed.
-int64_t latest_time(uint64_t answer) { return answer_time(answer) + kFutureToleranceMs; }
+// When the promise of an entry began: its commit's time, or its id's own where that is later.
+int64_t entry_time(const CellImage& image, uint32_t entry) {
+  const uint64_t answer = image.value[word_of(entry, kIdAnswer)];
+  const IdForm form{{image.value[word_of(entry, kIdLow)], image.value[word_of(entry, kIdHigh)]},
+                    static_cast<uint8_t>((answer >> 9) & 7), 0};
+  return std::max(answer_time(answer), form.own_time_ms());
+}
 
 bool holds(const CellImage& image, uint32_t entry, const IdForm& id) {
   const auto& words = id.words;
@@ -88,43 +95,59 @@ PaymentIds::PaymentIds(const commit::Store& store, const Tables& tables)
       seed_(store.mapping().geometry().hash_seed),
       window_ms_(static_cast<int64_t>(store.mapping().geometry().window_ms)) {}
 
-IdForm IdForm::of(const ExternalId& id) {
-  IdForm form{id.words(), static_cast<uint8_t>(id.kind()), id.size()};
-  const bool is_ulid = id.kind() == ExternalId::Kind::text && id.size() == kUlidCharacters &&
-                       id.own_time_ms() >= 0;
-  if (!is_ulid) return form;
+void IdForm::take(const ExternalId& id) {
+  words = id.words();
+  kind = static_cast<uint8_t>(id.kind());
+  bytes = id.size();
+  if (id.kind() != ExternalId::Kind::text || id.size() != kUlidCharacters) return;
   __extension__ using Wide = unsigned __int128;
   Wide bits = 0;  // the first character says 3 of them, each of the others 5
+  uint8_t all = 0;
   for (size_t i = 0; i < kUlidCharacters; ++i) {
-    const uint64_t character = id.words()[i / 8] >> (8 * (i % 8)) & 0x7f;
-    bits = bits << 5 | kUlidDigits[character];
+    const uint8_t digit = kUlidDigits[id.words()[i / 8] >> (8 * (i % 8)) & 0xff];
+    if (i == 0 && digit > 7) return;
+    all |= digit;
+    bits = bits << 5 | (digit & 31);
   }
-  form.words = {static_cast<uint64_t>(bits), static_cast<uint64_t>(bits >> 64), 0, 0, 0};
-  form.kind = kUlidKind;
-  form.bytes = 16;
-  return form;
+  if (all > 31) return;  // some character was none
+  words = {static_cast<uint64_t>(bits), static_cast<uint64_t>(bits >> 64), 0, 0, 0};
+  kind = kUlidKind;
+  bytes = 16;
 }
 
-PaymentIds::Key PaymentIds::key_of(const PaymentId& id) const {
-  const IdForm form = IdForm::of(id.value);
-  const uint64_t shape = uint64_t{form.kind} << 8 | form.bytes;
-  const uint64_t hash = base::hash_bytes(form.words.data(), sizeof(form.words), seed_ + shape);
+// RFC 9562, section 5.7, and the ULID specification: 48 bits of time at the top.
+int64_t IdForm::own_time_ms() const {
+  const bool is_uuid = kind == static_cast<uint8_t>(ExternalId::Kind::uuid);
+  const bool is_dated =
+      kind == kUlidKind || (is_uuid && (words[1] >> 12 & 15) == 7 && words[0] >> 62 == 2);
+  return is_dated ? static_cast<int64_t>(words[1] >> 16) : -1;
+}
+
+void PaymentIds::make_key(const PaymentId& id, Key& key) const {
+  key.form.take(id.value);
+  const uint64_t shape = uint64_t{key.form.kind} << 8 | key.form.bytes;
+  const size_t bytes = key.form.is_long() ? sizeof(key.form.words) : 2 * sizeof(uint64_t);
   // Three parts of one hash: the top chooses the home, the middle the stride, the end the print.
-  const uint64_t stride = 1 + base::reduce(hash << 24, tables_.payment_buckets() / kIdChainMax - 1);
-  return {base::reduce(hash, tables_.payment_buckets()), stride, 1 + (hash & 0xffff) % 0xfffe, form};
+  key.hash = base::hash_bytes(key.form.words.data(), bytes, seed_ + shape);
+  key.home = base::reduce(key.hash, tables_.payment_buckets());
+  // Neither a free entry's print nor a continuation's.
+  key.fingerprint = std::clamp<uint64_t>(key.hash & 0xffff, 1, kContinuation - 1);
 }
 
 // The buckets of a chain are distinct, since 8 strides stay within the table.
 Unit PaymentIds::bucket(const Key& key, uint32_t k) const {
-  const uint64_t index = key.home + k * key.stride;
+  const uint64_t stride =
+      1 + base::reduce(key.hash << 24, tables_.payment_buckets() / kIdChainMax - 1);
+  const uint64_t index = key.home + k * stride;
   return tables_.payments(index < tables_.payment_buckets() ? index
                                                             : index - tables_.payment_buckets());
 }
 
 void PaymentIds::prefetch(const Key& key) const {
-  const commit::Cell& cell = store_.cell(bucket(key, 0));
-  base::prefetch_for_write(&cell);
-  base::prefetch_for_write(&cell.words[kEntries]);  // where a new id most often goes
+  const auto* lines = reinterpret_cast<const std::byte*>(&store_.cell(tables_.payments(key.home)));
+  // All of it: which entry is free is not known yet, and the page is the costly part.
+  for (uint32_t i = 0; i <= kBucketEntries; ++i)
+    base::prefetch_for_write(lines + i * commit::kUnitBytes);
 }
 
 int64_t PaymentIds::horizon_ms() const {
@@ -132,7 +155,8 @@ int64_t PaymentIds::horizon_ms() const {
 }
 
 std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
-  const Key key = key_of(id);
+  Key key;
+  make_key(id, key);
   CellImage image;
   for (uint32_t k = 0; k < kIdChainMax; ++k) {
     commit::peek_cell(store_, bucket(key, k), kEntries + kBucketEntries * kIdEntryWords, image);
@@ -143,8 +167,32 @@ std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
   return std::nullopt;
 }
 
-IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const Key& key,
-                        int64_t now_ms, commit::WriteSet& set) {
+// The common case: a home that has room, no trace of the id, and that nothing ever went past. False:
+// anything else, for plan_slow() to see.
+bool PaymentIds::plan_common(commit::Executor& executor, const Key& key, int64_t now_ms) {
+  if (base::mutated(Mutant::ids_horizon_first)) return false;
+  CellImage& head = heads_[0];
+  const Unit unit = tables_.payments(key.home);
+  commit::read_cell<kEntries>(store_, executor, unit, head);
+  const uint64_t summary = head.value[kSummary];
+  if (head.value[kOver] != 0 || may_hold(head, key.fingerprint) || key.form.is_long()) return false;
+  const int64_t own = key.form.own_time_ms();
+  if (own >= 0 && (own < horizon_ms() || static_cast<uint64_t>(own) <= head.value[kGone] ||
+                   own > now_ms + kFutureToleranceMs))
+    return false;
+  for (uint32_t i = 0; i < kBucketEntries; ++i) {
+    if (fingerprint_at(summary, i) != 0) continue;
+    target_ = {.unit = unit, .version = head.version, .entry = i, .continuation = 0,
+               .image = &head, .form = &key.form,
+               .summary = with_fingerprint(summary, i, key.fingerprint),
+               .gone = head.value[kGone], .clears_over = false};
+    return true;
+  }
+  return false;
+}
+
+IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t now_ms,
+                             commit::WriteSet& set) {
   constexpr uint32_t kAllWords = kEntries + kBucketEntries * kIdEntryWords;
   CellImage* const heads = heads_;
   Unit units[kIdChainMax];
@@ -170,7 +218,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   // 2. Only now the horizon, and GONE of what was read: the id may have been there.
   const int64_t horizon =
       base::mutated(Mutant::ids_horizon_first) ? horizon_before : horizon_ms();
-  const int64_t own = id.value.own_time_ms();
+  const int64_t own = key.form.own_time_ms();
   const bool trusts_clock =
       base::mutated(Mutant::ids_clock_evicts) || base::mutated(Mutant::ids_horizon_first);
   const auto is_gone = [&](uint32_t k) {
@@ -188,11 +236,11 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
     return fingerprint_at(heads[k].value[kSummary], i) == 0;
   };
   const auto is_expired = [&](uint32_t k, uint32_t i) {
-    const uint64_t answer = heads[k].value[word_of(i, kIdAnswer)];
+    const int64_t time = entry_time(heads[k], i);
     const bool is_mutated =
         base::mutated(Mutant::ids_evict_unexpired) ||
-        (base::mutated(Mutant::ids_clock_evicts) && latest_time(answer) < now_ms - window_ms_);
-    return latest_time(answer) < horizon || is_mutated;
+        (base::mutated(Mutant::ids_clock_evicts) && time < now_ms - window_ms_);
+    return time < horizon || is_mutated;
   };
   bool raced = false;
   const auto find_room = [&](uint32_t k) {
@@ -226,7 +274,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   }
   if (raced) return {IdPlan::Kind::raced, {}};
   // 4. The buckets around it: what was seen absent (and full) there must still hold at the commit.
-  const auto latest = static_cast<uint64_t>(std::max(own, now_ms) + kFutureToleranceMs);
+  const auto latest = static_cast<uint64_t>(std::max(own, now_ms));
   for (uint32_t k = 0; k < read; ++k) {
     if (k == at) continue;
     const CellImage& head = heads[k];
@@ -249,7 +297,7 @@ IdPlan PaymentIds::plan(commit::Executor& executor, const PaymentId& id, const K
   for (uint32_t i = 0; i < needed; ++i) {
     if (!evicts[i]) continue;
     const uint64_t answer = head.value[word_of(room[i], kIdAnswer)];
-    target_.gone = std::max(target_.gone, static_cast<uint64_t>(latest_time(answer)));
+    target_.gone = std::max(target_.gone, static_cast<uint64_t>(entry_time(head, room[i])));
     const uint32_t rest = static_cast<uint32_t>(answer & 7);  // its continuation goes with it
     if (rest != 0 && rest - 1 != target_.entry && !(needed == 2 && rest - 1 == room[1]))
       target_.summary = with_fingerprint(target_.summary, rest - 1, 0);

@@ -41,11 +41,13 @@ struct IdPlan {
 // An id as the table keeps it: as it is, but of a ULID the 128 bits that its 26 characters say, so
 // that it takes one entry like a UUID. A longer text takes two.
 struct IdForm {
-  std::array<uint64_t, 5> words{};
-  uint8_t kind = 0, bytes = 0;
+  std::array<uint64_t, 5> words;
+  uint8_t kind, bytes;
 
-  static IdForm of(const ExternalId& id);
+  void take(const ExternalId& id);
   bool is_long() const { return bytes > 16; }
+  // As ExternalId::own_time_ms(): -1 where the id carries none.
+  int64_t own_time_ms() const;
 };
 
 class PaymentIds {
@@ -54,15 +56,19 @@ class PaymentIds {
 
   // Where an id lives: computed once per payment.
   struct Key {
-    uint64_t home, stride, fingerprint;
+    uint64_t hash, home, fingerprint;
     IdForm form;
   };
-  Key key_of(const PaymentId& id) const;
+  void make_key(const PaymentId& id, Key& key) const;
+  // The k-th bucket of its chain, below kIdChainMax.
+  Unit bucket(const Key& key, uint32_t k) const;
 
   // Looks the id up; where it is new, adds its insertion to `set` as far as the answer is not
   // needed (guards, OVER), and remembers where the entry goes for insert().
-  IdPlan plan(commit::Executor& executor, const PaymentId& id, const Key& key, int64_t now_ms,
-              commit::WriteSet& set);
+  IdPlan plan(commit::Executor& executor, const Key& key, int64_t now_ms, commit::WriteSet& set) {
+    return plan_common(executor, key, now_ms) ? IdPlan{IdPlan::Kind::fresh, {}}
+                                              : plan_slow(executor, key, now_ms, set);
+  }
   // Adds the entry itself: the answer `code` and the content hash.
   void insert(commit::WriteSet& set, uint8_t code, uint64_t content, int64_t now_ms) const;
 
@@ -82,7 +88,9 @@ class PaymentIds {
   Fill fill() const;
 
  private:
-  Unit bucket(const Key& key, uint32_t k) const;
+  bool plan_common(commit::Executor& executor, const Key& key, int64_t now_ms);
+  IdPlan plan_slow(commit::Executor& executor, const Key& key, int64_t now_ms,
+                   commit::WriteSet& set);
 
   const commit::Store& store_;
   const Tables& tables_;

@@ -27,31 +27,30 @@ bool available_after(const Tables& tables, const log::Record& record, uint32_t a
 
 }  // namespace
 
-uint64_t content_hash(const Payment& payment) {
-  uint64_t words[3 + 2 * kPostingsMax];
-  uint32_t n = 0;
-  words[n++] = payment.code();
-  words[n++] = payment.user_data()[0];
-  words[n++] = payment.user_data()[1];
+PaymentContent::PaymentContent(const Payment& payment)
+    : code_(payment.code()), count_(2 + 2 * payment.posting_count()) {
+  words_[0] = payment.user_data()[0];
+  words_[1] = payment.user_data()[1];
   for (uint32_t i = 0; i < payment.posting_count(); ++i) {
-    words[n++] = posting_word(payment.postings()[i]);
-    words[n++] = static_cast<uint64_t>(payment.postings()[i].amount);
+    const Posting& posting = payment.postings()[i];
+    words_[2 + 2 * i] = posting_word(posting);
+    words_[3 + 2 * i] = static_cast<uint64_t>(posting.amount);
   }
-  return base::hash_bytes(words, n * sizeof(uint64_t));
 }
 
-void note_payment(commit::WriteSet& set, const Payment& payment, uint8_t answer) {
+uint64_t PaymentContent::hash() const {
+  return base::hash_bytes(words_, count_ * sizeof(uint64_t), code_);
+}
+
+void note_payment(commit::WriteSet& set, const Payment& payment, const PaymentContent& content,
+                  uint8_t answer) {
   const ExternalId& id = payment.id().value;
-  set.note(static_cast<uint64_t>(id.kind()) | uint64_t{id.size()} << 8 |
-           uint64_t{payment.posting_count()} << 16 | uint64_t{answer} << 24 |
-           uint64_t{payment.code()} << 32);
-  for (uint32_t i = 0; i < (id.size() > 16 ? 5u : 2u); ++i) set.note(id.words()[i]);
-  set.note(payment.user_data()[0]);
-  set.note(payment.user_data()[1]);
-  for (uint32_t i = 0; i < payment.posting_count(); ++i) {
-    set.note(posting_word(payment.postings()[i]));
-    set.note(static_cast<uint64_t>(payment.postings()[i].amount));
-  }
+  const uint64_t head = static_cast<uint64_t>(id.kind()) | uint64_t{id.size()} << 8 |
+                        uint64_t{payment.posting_count()} << 16 | uint64_t{answer} << 24 |
+                        uint64_t{payment.code()} << 32;
+  set.note({&head, 1});
+  set.note({id.words().data(), id.size() > 16 ? 5u : 2u});
+  set.note(content.words());
 }
 
 bool read_payment_record(const Tables& tables, const log::Record& record, PaymentInfo& info) {

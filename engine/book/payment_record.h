@@ -13,10 +13,20 @@
 
 namespace casbook::book {
 
-// XXH3 over what makes a payment the same payment: postings in order, code, user data.
-uint64_t content_hash(const Payment& payment);
+// What makes a payment the same payment: postings in order, code, user data.
+struct PaymentContent {
+  explicit PaymentContent(const Payment& payment);
 
-void note_payment(commit::WriteSet& set, const Payment& payment, uint8_t answer);
+  uint64_t hash() const;  // XXH3
+  std::span<const uint64_t> words() const { return {words_, count_}; }
+
+ private:
+  uint32_t code_, count_;
+  uint64_t words_[2 + 2 * kPostingsMax];  // as in the notes: user data, then the postings
+};
+
+void note_payment(commit::WriteSet& set, const Payment& payment, const PaymentContent& content,
+                  uint8_t answer);
 
 // Fills everything that the record knows. False: not a payment's record.
 bool read_payment_record(const Tables& tables, const log::Record& record, PaymentInfo& info);

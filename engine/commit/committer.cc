@@ -19,6 +19,7 @@ Committer::Committer(const Store& store, uint32_t session)
 Committer::Pending Committer::pending_record() {
   const uint64_t next = store_.session(session_).next.load_relaxed();  // ours alone
   const auto index = static_cast<uint32_t>(next % kDescriptorsPerSession);
+  if (free_ >> index & 1) return {false, index, 0};
   const Descriptor& descriptor = store_.descriptor(session_, index);
   // Our own, undecided: a signal handler or longjmp left commit() half way. Finish it first.
   if (status_state(descriptor.status.lo.load_relaxed()) == State::undecided)
@@ -33,8 +34,8 @@ Committer::Pending Committer::pending_record() {
   return {true, index, lsn};
 }
 
-CommitResult Committer::commit(const WriteSet& set) {
-  CommitResult result;
+void Committer::commit(const WriteSet& set, CommitResult& result) {
+  result = {};
   // [gate] The one extra load of the fast path: the epoch under which this is published.
   const uint64_t gate = store_.control().gate.load_acquire();
   if (set.is_doomed()) {
@@ -67,7 +68,6 @@ CommitResult Committer::commit(const WriteSet& set) {
     }
   }
   count(result.outcome);
-  return result;
 }
 
 // Crash windows: W0 recycled, body not written: nobody has a reference. W1 published, nothing
@@ -79,6 +79,7 @@ Body Committer::publish(uint32_t index, const WriteSet& set, uint64_t epoch) {
   const uint64_t sequence = status_sequence(old_status) + 1;
   // [recycle] Release: who sees the descriptor recycled also sees its locks gone.
   descriptor.status.lo.store_release(make_status(sequence, State::initial));
+  free_ &= ~(1u << index);
   // [recycle] Fence: who sees the new body sees that it was recycled. Without it a helper could
   // take half of the new body for the old one.
   base::release_fence();
@@ -88,18 +89,11 @@ Body Committer::publish(uint32_t index, const WriteSet& set, uint64_t epoch) {
   descriptor.epoch.store_relaxed(epoch);
   descriptor.time_ms.store_relaxed(set.time_ms());
   const auto entries = set.entries();
-  const uint64_t tag = (sequence & kSequenceMask) << 1;
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    Entry& entry = descriptor.entries[i];
-    entry.where.store_relaxed(entries[i].where);
-    entry.a.store_relaxed(entries[i].a);
-    entry.b.store_relaxed(entries[i].b);
-    entry.c.store_relaxed(entries[i].c);
-    if (entries[i].mode() == Mode::add || entries[i].mode() == Mode::deny)
-      reset_agreed(descriptor, i, tag);
-  }
+  const auto count = static_cast<uint32_t>(entries.size());
+  base::store_words_relaxed(&descriptor.entries[0].where, &entries.data()->where, 4 * count);
+  if (set.has_agreed_entries()) reset_agreed(descriptor, entries, (sequence & kSequenceMask) << 1);
   const auto notes = set.notes();
-  for (uint32_t i = 0; i < notes.size(); ++i) descriptor.note[i].store_relaxed(notes[i]);
+  base::store_words_relaxed(descriptor.note, notes.data(), static_cast<uint32_t>(notes.size()));
   // [publish] Release: from here on helpers may run it.
   descriptor.status.lo.store_release(make_status(sequence, State::undecided));
   store_.session(session_).next.store_relaxed(store_.session(session_).next.load_relaxed() + 1);
@@ -110,20 +104,25 @@ Body Committer::publish(uint32_t index, const WriteSet& set, uint64_t epoch) {
   body.reference = make_reference(session_, index, sequence);
   body.epoch = epoch;
   body.descriptor = &descriptor;
-  body.count = static_cast<uint32_t>(entries.size());
+  body.count = count;
   body.event_1 = set.event_1();
+  body.is_judged = set.has_judged_entries();
   body.entries = entries.data();
   return body;
 }
 
 // By CAS and never by plain stores: a stopped executor of an older instance may strike this word
 // with its own CAS at any moment. Bounded by the number of such executors.
-void Committer::reset_agreed(Descriptor& descriptor, uint32_t entry, uint64_t tag) {
-  base::AtomicPair& agreed = descriptor.agreed[entry];
-  for (;;) {
-    const base::Pair seen{agreed.lo.load_relaxed(), agreed.hi.load_relaxed()};
-    // [agree] From here on only this instance's executors can succeed.
-    if (agreed.cas16_acq_rel(seen, {0, tag})) return;
+void Committer::reset_agreed(Descriptor& descriptor, std::span<const EntryValue> entries,
+                             uint64_t tag) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!is_agreed(entries[i].mode())) continue;
+    base::AtomicPair& agreed = descriptor.agreed[i];
+    for (;;) {
+      const base::Pair seen{agreed.lo.load_relaxed(), agreed.hi.load_relaxed()};
+      // [agree] From here on only this instance's executors can succeed.
+      if (agreed.cas16_acq_rel(seen, {0, tag})) break;
+    }
   }
 }
 

@@ -43,6 +43,8 @@ enum class Mode : uint8_t {
   deny = 4,   // any: change nothing; refused unless value + a is outside [b, c] (records a refusal)
 };
 constexpr bool is_strict(Mode mode) { return mode <= Mode::guard; }
+// Whether the executors have to agree on the old value.
+constexpr bool is_agreed(Mode mode) { return mode == Mode::add || mode == Mode::deny; }
 
 struct EntryValue {
   uint64_t where, a, b, c;
@@ -59,6 +61,7 @@ constexpr uint64_t make_where(Unit unit, uint32_t word, Mode mode) {
 struct Entry {
   base::AtomicU64 where, a, b, c;
 };
+static_assert(sizeof(Entry) == 32 && sizeof(EntryValue) == 32, "copied as runs of words");
 
 // What a commit is, for whoever reads the log. The number is part of the format.
 enum class Kind : uint8_t {

@@ -58,7 +58,9 @@ void Executor::run_session(uint32_t session) {
 
 Executor::Step Executor::advance(const Body& body, Blocker& blocker, Decision& decision) {
   bool undecided = true;
-  if (lock_cells(body, blocker, undecided) == Step::blocked) return Step::blocked;
+  Held held;
+  std::fill_n(held, body.count, 0);
+  if (lock_cells(body, blocker, undecided, held) == Step::blocked) return Step::blocked;
   uint64_t lsn = 0, status = 0;
   if (undecided) {
     base::fault_point(FaultPoint::commit_after_locks);
@@ -72,13 +74,15 @@ Executor::Step Executor::advance(const Body& body, Blocker& blocker, Decision& d
         body.descriptor->status.cas16_acq_rel(
             {status, 0}, {make_status(status_sequence(status), State::committed),
                           Position::of(body.epoch, lsn).value});
+      pass_own_claim(lsn);
     }
   }
   decision = read_decision(body);
   if (decision.state == State::initial) return Step::decided;
   base::fault_point(decision.state == State::committed ? FaultPoint::commit_after_decide
                                                        : FaultPoint::commit_after_abort);
-  apply_and_release(body, decision);
+  apply_and_release(body, decision, held);
+  if (lsn != 0) help_tail(lsn);
   if (decision.state == State::committed && body.event_1 != 0)
     arena::notify(store_.event(body.event_1 - 1));
   return Step::decided;
@@ -86,7 +90,8 @@ Executor::Step Executor::advance(const Body& body, Blocker& blocker, Decision& d
 
 // Locks the cells in address order. I2: while the instance is undecided its locks cannot leave a
 // cell, since only apply_and_release() removes them.
-Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& undecided) {
+Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& undecided,
+                                    Held& held) {
   Unit previous = UINT64_MAX;
   bool first = true;
   for (uint32_t i = 0; i < body.count; ++i) {
@@ -119,7 +124,9 @@ Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& un
         return Step::decided;
       }
       // [lock] The instance's body was published before: whoever sees the lock can help.
+      if (base::mutated(Mutant::held_read_early)) held[i] = state;
       if (cell.state.cas_acq_rel(state, body.reference)) {
+        held[i] = state;
         if (first) base::fault_point(FaultPoint::commit_after_first_lock);
         first = false;
         break;
@@ -147,6 +154,7 @@ void Executor::abort(const Body& body, uint64_t status, AbortReason reason, uint
 // Judges the any-version entries, all cells being locked: every executor reads the same words, so
 // all come to the same answer, and a refusal excludes a claim.
 bool Executor::judge(const Body& body, uint32_t& failed_entry) {
+  if (!body.is_judged) return true;
   bool accepted = true;
   bool agreed_any = false;
   for (uint32_t i = body.count; i-- > 0;) {
@@ -277,27 +285,23 @@ Decision Executor::read_decision(const Body& body) const {
   return {state, detail};
 }
 
-void Executor::apply_and_release(const Body& body, const Decision& decision) {
+void Executor::apply_and_release(const Body& body, const Decision& decision, const Held& held) {
   bool first = true;
-  for (uint32_t i = 0; i < body.count;) {
+  for (uint32_t i = 0, end; i < body.count; i = end) {
     const EntryValue& entry = body.entries[i];
-    const Unit unit = entry.unit();
-    Cell& cell = store_.cell(unit);
-    uint32_t end = i;
-    bool writes = false;
-    for (; end < body.count && body.entries[end].unit() == unit; ++end) {
-      const Mode mode = body.entries[end].mode();
-      writes |= mode == Mode::set || mode == Mode::add;
-    }
+    end = i + 1;
+    while (end < body.count && body.entries[end].unit() == entry.unit()) ++end;
+    Cell& cell = store_.cell(entry.unit());
     // [release] Acquire: if the lock is still ours the words are ours to write.
     if (cell.state.load_acquire() == body.reference) {
-      writes &= decision.state == State::committed;
-      if (writes) write_words(body, i, end, decision.detail);
       uint64_t version = decision.detail;
+      const bool writes = decision.state == State::committed &&
+                          write_words(cell, {body.entries + i, end - i}, decision.detail);
       if (!writes)
         version = is_strict(entry.mode())                      ? entry.a
                   : base::mutated(Mutant::any_release_to_read) ? 0
-                                                               : greatest_word_version(unit);
+                  : held[i] != 0                               ? held[i]
+                                                               : greatest_word_version(entry.unit());
       // [release] The words above are visible to whoever sees the cell free. The reference never
       // recurs, so this cannot free a later lock.
       if (!base::mutated(Mutant::owner_skips_release))
@@ -305,15 +309,17 @@ void Executor::apply_and_release(const Body& body, const Decision& decision) {
     }
     if (first) base::fault_point(FaultPoint::commit_after_first_release);
     first = false;
-    i = end;
   }
 }
 
-void Executor::write_words(const Body& body, uint32_t first, uint32_t end, uint64_t position) {
-  for (uint32_t i = first; i < end; ++i) {
-    const EntryValue& entry = body.entries[i];
-    if (entry.mode() != Mode::set && entry.mode() != Mode::add) continue;
-    Word& word = store_.cell(entry.unit()).word(entry.word());
+// What a committed instance writes into one cell; false: nothing.
+bool Executor::write_words(Cell& cell, std::span<const EntryValue> entries, uint64_t position) {
+  bool writes = false;
+  for (const EntryValue& entry : entries) {
+    const Mode mode = entry.mode();
+    if (mode != Mode::set && mode != Mode::add) continue;
+    writes = true;
+    Word& word = cell.word(entry.word());
     // Bounded: a failed CAS means that another executor of this instance, or a later commit, has
     // written the word; versions only grow.
     for (;;) {
@@ -321,7 +327,7 @@ void Executor::write_words(const Body& body, uint32_t first, uint32_t end, uint6
       const uint64_t version = word.hi.load_acquire();
       if (version >= position) break;
       const uint64_t old = word.lo.load_relaxed();
-      const uint64_t value = entry.mode() == Mode::add ? old + entry.a : entry.b;
+      const uint64_t value = mode == Mode::add ? old + entry.a : entry.b;
       if (base::mutated(Mutant::plain_value_store)) {
         word.lo.store_relaxed(value);
         word.hi.store_release(position);  // [word]
@@ -332,6 +338,7 @@ void Executor::write_words(const Body& body, uint32_t first, uint32_t end, uint6
     }
     base::fault_point(FaultPoint::commit_after_first_word);
   }
+  return writes;
 }
 
 uint64_t Executor::greatest_word_version(Unit unit) const {
@@ -359,11 +366,13 @@ bool Executor::copy_body(uint64_t reference, BodyCopy& copy) const {
   body.epoch = descriptor->epoch.load_relaxed();
   body.count = std::min<uint32_t>(head & 0xff, kEntriesMax);
   body.event_1 = static_cast<uint32_t>(head >> 32);
+  body.is_judged = false;
   bool in_bounds = true;
   for (uint32_t i = 0; i < body.count; ++i) {
     const Entry& entry = descriptor->entries[i];
     copy.entries[i] = {entry.where.load_relaxed(), entry.a.load_relaxed(), entry.b.load_relaxed(),
                        entry.c.load_relaxed()};
+    body.is_judged |= !is_strict(copy.entries[i].mode());
     in_bounds &= store_.is_cell(copy.entries[i].unit(), copy.entries[i].word());
   }
   // [recycle] Fence: the body before the second look. An owner that stored a newer body had raised

@@ -8,6 +8,8 @@
 // starts over with its own instance.
 #pragma once
 
+#include <span>
+
 #include "commit/store.h"
 
 namespace casbook::commit {
@@ -22,6 +24,7 @@ struct Body {
   uint64_t reference = 0, sequence = 0, epoch = 0;
   Descriptor* descriptor = nullptr;
   uint32_t count = 0, event_1 = 0;
+  bool is_judged = false;  // some entry is of any version
   const EntryValue* entries = nullptr;
 };
 
@@ -56,6 +59,9 @@ class Executor {
 
  private:
   struct BodyCopy;
+  // Per entry that is the first of its cell: the version that the cell had when this executor
+  // locked it; 0: another executor did, or the cell was never written.
+  using Held = uint64_t[kEntriesMax];
   enum class Step { decided, blocked };
   struct Blocker {
     uint64_t reference = 0;
@@ -64,21 +70,23 @@ class Executor {
 
   // One pass over an instance; `blocked` when a cell is taken by another.
   Step advance(const Body& body, Blocker& blocker, Decision& decision);
-  Step lock_cells(const Body& body, Blocker& blocker, bool& undecided);
+  Step lock_cells(const Body& body, Blocker& blocker, bool& undecided, Held& held);
   bool is_undecided(const Body& body, uint64_t& status) const;
   void abort(const Body& body, uint64_t status, AbortReason reason, uint64_t extra = 0);
   bool judge(const Body& body, uint32_t& failed_entry);
   // True: claimed at `lsn`. False: decided by somebody, or aborted here.
   bool claim(const Body& body, uint64_t& lsn);
   Decision read_decision(const Body& body) const;
-  void apply_and_release(const Body& body, const Decision& decision);
-  void write_words(const Body& body, uint32_t first, uint32_t end, uint64_t position);
+  void apply_and_release(const Body& body, const Decision& decision, const Held& held);
+  static bool write_words(Cell& cell, std::span<const EntryValue> entries, uint64_t position);
   uint64_t greatest_word_version(Unit unit) const;
 
   bool copy_body(uint64_t reference, BodyCopy& copy) const;
   void remove_leftover(uint64_t reference, Unit unit);
 
   // tail.cc
+  void pass_own_claim(uint64_t lsn);
+  void help_tail(uint64_t lsn);
   void walk_tail(uint64_t from, uint64_t to);
   void note_committed(uint64_t reference, uint64_t lsn);
   // marks.cc
@@ -90,6 +98,7 @@ class Executor {
   const Store& store_;
   // Private to this attachment: never carried to another arena, where it could lie past the end.
   uint64_t hint_ = 0, hint_epoch_ = 0;
+  uint64_t tail_seen_ = 0;
   ExecutorCounts counts_;
 };
 

@@ -18,9 +18,38 @@ struct CellImage {
   uint64_t word_version[kCellWordsMax];
 };
 
-// The first `words` words (at most the cell's). Cost: 3 loads and one per word.
+// The first `words` words (at most the cell's). Cost: 2 loads and two per word.
 void read_cell(const Store& store, Executor& executor, Unit unit, uint32_t words, CellImage& image);
+// The same for a number known to the compiler: the common case inline.
+template <uint32_t kWords>
+inline void read_cell(const Store& store, Executor& executor, Unit unit, CellImage& image) {
+  Cell& cell = store.cell(unit);
+  image.version = cell.state.load_acquire();  // [release]
+  image.count = kWords;
+  for (uint32_t i = 0; i < kWords; ++i) {
+    image.value[i] = cell.word(i).lo.load_relaxed();
+    image.word_version[i] = cell.word(i).hi.load_relaxed();
+  }
+  base::acquire_fence();  // [lock]
+  if (is_reference(image.version) || cell.state.load_relaxed() != image.version)
+    read_cell(store, executor, unit, kWords, image);
+}
 void peek_cell(const Store& store, Unit unit, uint32_t words, CellImage& image);
+
+struct WordImage {
+  uint64_t value, version;  // the version is the word's
+};
+// One word of a cell, for planning.
+inline WordImage read_word(const Store& store, Executor& executor, Unit unit, uint32_t word) {
+  Cell& cell = store.cell(unit);
+  const uint64_t state = cell.state.load_acquire();  // [release]
+  const WordImage image{cell.word(word).lo.load_relaxed(), cell.word(word).hi.load_relaxed()};
+  base::acquire_fence();  // [lock]
+  if (!is_reference(state) && cell.state.load_relaxed() == state) return image;
+  CellImage all;
+  read_cell(store, executor, unit, word + 1, all);
+  return {all.value[word], all.word_version[word]};
+}
 
 // The fast half of peek_cell: the first N values and the cell's version, when the cell is free and
 // stays so while it is read.
@@ -35,10 +64,7 @@ inline bool try_peek(const Store& store, Unit unit, uint64_t (&values)[N], uint6
 }
 
 // One word, no helping, no write: the nanosecond read of a balance. Falls back to peek_cell when
-// the cell is taken. The version is the word's.
-struct WordImage {
-  uint64_t value, version;
-};
+// the cell is taken.
 WordImage peek_word(const Store& store, Unit unit, uint32_t word);
 
 }  // namespace casbook::commit

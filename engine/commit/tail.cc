@@ -12,8 +12,23 @@ using base::Mutant;
 
 void Executor::refresh_hint() {
   // [tail] The tail first, then the epoch: an epoch that ended below the hint shows in it.
-  hint_ = store_.control().tail.load_acquire();
+  hint_ = tail_seen_ = store_.control().tail.load_acquire();
   hint_epoch_ = store_.control().gate.load_acquire() >> 1;  // [gate]
+}
+
+// The claim at `lsn` is noted. Where it stands at the hint, everything below the next slot is
+// decided, as a hint has to promise. The epoch stays as it was read: no mark was passed, only a
+// reference, so an epoch that ended below the new hint ended below the old one.
+void Executor::pass_own_claim(uint64_t lsn) {
+  if (lsn == hint_ || base::mutated(Mutant::hint_passes_others)) hint_ = lsn + 1;
+}
+
+void Executor::help_tail(uint64_t lsn) {
+  if (lsn < tail_seen_ + base::tuning.tail_lag_max) return;
+  // [tail] Everything below is decided.
+  const uint64_t tail = store_.control().tail.load_acquire();
+  if (tail + base::tuning.tail_lag_max / 2 <= lsn) walk_tail(tail, lsn);
+  tail_seen_ = lsn;  // when to look again
 }
 
 uint64_t Executor::first_empty() {

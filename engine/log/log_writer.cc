@@ -11,19 +11,21 @@ using commit::CommitResult;
 using commit::Outcome;
 
 CommitResult LogWriter::commit(const commit::WriteSet& set) {
+  CommitResult result{.outcome = Outcome::backpressure};
   const auto pending = committer_.pending_record();
   // Both loops are bounded by the progress of the followers that they make room from.
   while (pending.is_pending && !copy_record(pending.descriptor, pending.lsn))
-    if (!drop_laggards(store_)) return {.outcome = Outcome::backpressure};
-  CommitResult result = committer_.commit(set);
-  while (result.outcome == Outcome::backpressure && drop_laggards(store_))
-    result = committer_.commit(set);
+    if (!drop_laggards(store_)) return result;
+  do {
+    committer_.commit(set, result);
+  } while (result.outcome == Outcome::backpressure && drop_laggards(store_));
   // No room now is no harm: the descriptor keeps the record, and its next use tries again.
   if (result.outcome == Outcome::committed) {
     uint64_t words[kRecordWordsMax];
     const uint32_t count = encode(
         set, result.position, [&](uint32_t i) { return agreed_value(result, i); }, words);
-    publish_record(words, count, Position{result.position}.lsn());
+    if (publish_record(words, count, Position{result.position}.lsn()))
+      committer_.mark_recorded(result.descriptor);
   }
   return result;
 }
@@ -54,7 +56,7 @@ bool LogWriter::publish_record(const uint64_t* words, uint32_t count, uint64_t l
   const BlockSpace::Room room = blocks_.reserve(count * 8, lsn);
   if (!room.words) return false;
   const bool is_early = base::mutated(Mutant::publish_before_bytes) && publish(lsn, room.where);
-  for (uint32_t i = 0; i < count; ++i) room.words[i].store_relaxed(words[i]);
+  base::store_words_relaxed(room.words, words, count);
   base::fault_point(FaultPoint::record_before_publish);
   const bool is_published = is_early || publish(lsn, room.where);
   if (!is_published || base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(count * 8);

@@ -2,10 +2,12 @@
 // word, so that the past, replicas and audits need nothing else.
 //
 // In a block, 8-byte little-endian words:
-//   0  XXH3 of all words that follow                           3  book time, ms
+//   0  checksum of all words that follow: two CRC-32C          3  book time, ms
 //   1  bytes:32 | kind:8 | changes:8 | notes:8 | format:8      4  changes, 4 words each
 //   2  position                                                .. notes
 #pragma once
+
+#include <cstring>
 
 #include <casbook/types.h>
 
@@ -31,6 +33,8 @@ struct Change {
   Mode mode() const { return static_cast<Mode>(where & 7); }
   bool writes() const { return mode() == Mode::set || mode() == Mode::add; }
 };
+static_assert(sizeof(Change) == 4 * sizeof(uint64_t));
+static_assert(sizeof(Change) == sizeof(commit::EntryValue));
 
 struct Record {
   Position position;
@@ -41,7 +45,7 @@ struct Record {
   uint64_t notes[kNoteWordsMax];
 };
 
-constexpr uint8_t kRecordFormat = 1;  // bump when a word changes its meaning
+constexpr uint8_t kRecordFormat = 2;  // bump when a word changes its meaning
 constexpr uint32_t kRecordHeadWords = 4;
 constexpr uint32_t kRecordWordsMax = kRecordHeadWords + 4 * kEntriesMax + kNoteWordsMax;
 static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4,
@@ -69,20 +73,21 @@ void seal_record(uint64_t* words, uint32_t count, Kind kind, uint32_t changes, u
 
 template <class Agreed>
 uint32_t encode(const commit::WriteSet& set, uint64_t position, Agreed agreed, uint64_t* words) {
-  uint32_t n = kRecordHeadWords;
   const auto entries = set.entries();
-  for (uint32_t i = 0; i < entries.size(); ++i, n += 4) {
-    const commit::EntryValue& entry = entries[i];
-    const bool is_set = entry.mode() == Mode::set;  // the common one, in the order it is kept
-    const Change change = is_set ? Change{entry.where, entry.a, entry.b, entry.c}
-                                 : resolve(entry, commit::is_strict(entry.mode()) ? 0 : agreed(i));
-    words[n] = change.where, words[n + 1] = change.prior;
-    words[n + 2] = change.new_value, words[n + 3] = change.old_value;
+  const auto count = static_cast<uint32_t>(entries.size());
+  // An entry without an agreed value is its own resolution.
+  std::memcpy(words + kRecordHeadWords, entries.data(), entries.size_bytes());
+  for (uint32_t i = 0; set.has_agreed_entries() && i < count; ++i) {
+    if (!commit::is_agreed(entries[i].mode())) continue;
+    const Change change = resolve(entries[i], agreed(i));
+    std::memcpy(words + kRecordHeadWords + 4 * i, &change, sizeof(change));
   }
-  for (const uint64_t note : set.notes()) words[n++] = note;
-  seal_record(words, n, set.kind(), static_cast<uint32_t>(entries.size()),
-              static_cast<uint32_t>(set.notes().size()), position, set.time_ms());
-  return n;
+  const auto notes = set.notes();
+  const uint32_t n = kRecordHeadWords + 4 * count;
+  std::memcpy(words + n, notes.data(), notes.size_bytes());
+  const auto note_count = static_cast<uint32_t>(notes.size());
+  seal_record(words, n + note_count, set.kind(), count, note_count, position, set.time_ms());
+  return n + note_count;
 }
 
 }  // namespace casbook::log

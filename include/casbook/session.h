@@ -43,6 +43,10 @@ class CASBOOK_EXPORT Session {
   // Crash: the payment happened or not; sending the same id again gives the answer.
   // Cost: two accounts under 0.3 us while cached; no allocation, no system call.
   Result<Receipt> pay(const Payment& payment);
+  // As pay() of each in turn, with what the next ones touch brought near meanwhile: on many accounts
+  // several times as fast. Each stands for itself; answers[i] is that of payments[i]. Precondition:
+  // as many answers as payments; asserted.
+  void pay_batch(std::span<const Payment> payments, std::span<Result<Receipt>> answers);
   // Brings what `payment` will touch near; call it some payments ahead.
   void prefetch(const Payment& payment) const;
 

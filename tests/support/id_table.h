@@ -23,8 +23,10 @@ class IdTable {
         tables(store) {}
 
   uint64_t bucket(const PaymentId& id, uint32_t k) const {
-    const auto key = book::PaymentIds(store, tables).key_of(id);
-    return (key.home + k * key.stride) % tables.payment_buckets();
+    const book::PaymentIds ids(store, tables);
+    book::PaymentIds::Key key;
+    ids.make_key(id, key);
+    return (ids.bucket(key, k) - tables.payments(0)) / 4;
   }
   uint64_t word(uint64_t bucket, book::BucketWord which) const {
     return commit::peek_word(store, tables.payments(bucket), which).value;

@@ -147,6 +147,29 @@ std::string refused_leaves_versions() {
   return stage.end();
 }
 
+// An owner stands before its lock of a cell that it only checks; the cell moves on and is locked by
+// a helper. The owner has not locked it, so what it saw is not what it has to give back.
+std::string checked_cell_keeps_its_version() {
+  Stage stage;
+  Process& owner = stage.payer(0, [](Payer& self) {
+    commit::WriteSet set;
+    set.check(0, 1, 0);
+    set.add(2, 0, -1, 0, 100);
+    set.add(3, 0, 1, 0, 100);
+    self.commit(set);
+  });
+  stage.pay(1, 0, 1);
+  stage.to_cas(owner, &stage.cell(0).state);
+  stage.pay(1, 0, 1);
+  const uint64_t version = stage.cell(0).state.load_relaxed();
+  Process& helper = stage.helper_of(0);
+  stage.to_fault(helper, FaultPoint::commit_after_locks);
+  stage.finish(owner);
+  stage.expect(stage.cell(0).state.load_relaxed() == version, "the checked cell's version moved");
+  stage.finish(helper);
+  return stage.end();
+}
+
 // An observer looks through a lock while the writer stands between two words of the cell.
 std::string peek_between_two_words() {
   for (int steps = 1; steps < 40; ++steps) {
@@ -241,6 +264,7 @@ constexpr Scenario kScenarios[] = {
     {"opposite_payers", opposite_payers},
     {"late_agreement", late_agreement},
     {"refused_leaves_versions", refused_leaves_versions},
+    {"checked_cell_keeps_its_version", checked_cell_keeps_its_version},
     {"peek_between_two_words", peek_between_two_words},
     {"own_undecided_is_finished", own_undecided_is_finished},
     {"dead_session_is_run", dead_session_is_run},

@@ -5,7 +5,6 @@
 #include "base/assert.h"
 #include "book/accounts.h"
 #include "book/book_time.h"
-#include "book/payment_record.h"
 #include "log/log_reader.h"
 
 namespace casbook::book {
@@ -48,6 +47,7 @@ void Payer::pay(const Payment& payment, std::span<const Guard> guards, const Key
     answer = Error{Code::bad_argument, false, 0, 0, defect};
     return;
   }
+  content_.take(payment);
   // Progress: each further attempt means that another commit changed a cell of this payment; from
   // the slow lane on, only its id's bucket or the flags of its accounts can still do that.
   for (uint32_t tries = 0;; ++tries) {
@@ -128,57 +128,47 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
   }
   const int64_t now = book_time_ms(store_);
   ids_.move_horizon(writer_, now);
-  const IdPlan plan = ids_.plan(writer_.executor(), key, now, set_);
-  Code code{};
-  switch (plan.kind) {
-    case IdPlan::Kind::found:
-      answer = replay(payment, plan.answer);
-      return Step::answered;
-    case IdPlan::Kind::too_old:
-      answer = refusal(Code::payment_too_old);
-      return Step::answered;
-    case IdPlan::Kind::from_future:
-      answer = refusal(Code::payment_from_future);
-      return Step::answered;
-    case IdPlan::Kind::raced:
-      return Step::again;
-    case IdPlan::Kind::window_full:
-    case IdPlan::Kind::fresh:
-      break;
-  }
-  if (!check_guards(guards, code)) {
-    answer = refusal(code);
-    return Step::answered;
-  }
+  // Read before the id, though the id's answer comes first: its bucket is most often still on its
+  // way from memory. What decides is compared again inside the commit.
   read_legs();
   Leg* cause = nullptr;
-  code = static_cast<Code>(judge(cause));
-  if (code != Code{} && !is_recorded(code)) {
-    answer = refusal(code);
+  const Code judged = static_cast<Code>(judge(cause));
+  const Code guarded = check_guards(guards);
+  const IdPlan plan = ids_.plan(writer_.executor(), key, now, set_);
+  if (plan.kind == IdPlan::Kind::raced) return Step::again;
+  if (plan.kind == IdPlan::Kind::found) {
+    answer = replay(payment, plan.answer);
     return Step::answered;
   }
-  if (plan.kind == IdPlan::Kind::window_full) {
-    answer = refusal(Code::payment_window_full);
+  const Code first = plan.kind == IdPlan::Kind::too_old        ? Code::payment_too_old
+                     : plan.kind == IdPlan::Kind::from_future  ? Code::payment_from_future
+                     : guarded != Code{}                       ? guarded
+                     : judged != Code{} && !is_recorded(judged) ? judged
+                     : plan.kind == IdPlan::Kind::window_full  ? Code::payment_window_full
+                                                               : Code{};
+  if (first != Code{}) {
+    answer = refusal(first);
     return Step::answered;
   }
-  const bool refused = code != Code{};
+  const bool refused = judged != Code{};
   if (!slow)
     add_fast(refused);
   else if (refused)
     add_denial(*cause);
   else
     add_slow();
-  return finish(payment, guards, static_cast<uint8_t>(code), now, answer);
+  return finish(payment, guards, static_cast<uint8_t>(judged), now, answer);
 }
 
 // The token is the version of the holder's word: it changes with every grant and every release, not
 // with a renewal. Checked here for the answer, and again inside the commit for safety.
-bool Payer::check_guards(std::span<const Guard> guards, Code& code) {
+Code Payer::check_guards(std::span<const Guard> guards) {
+  Code code{};
   for (const Guard& guard : guards) {
     const Code found = check_guard(guard);
     if (found != Code{} && (code == Code{} || found < code)) code = found;
   }
-  return code == Code{};
+  return code;
 }
 
 Code Payer::check_guard(const Guard& guard) {
@@ -206,8 +196,8 @@ void Payer::read_legs() {
 }
 
 void Payer::read_leg(Leg& leg) {
-  CellImage hot;
-  commit::read_cell<3>(store_, writer_.executor(), tables_.account(leg.account), hot);
+  const auto hot =
+      commit::read_cell<3>(store_, writer_.executor(), tables_.account(leg.account));
   leg.version = hot.version;
   leg.traits = hot.value[kTraits];
   leg.traits_version = hot.word_version[kTraits];
@@ -289,11 +279,10 @@ void Payer::add_denial(const Leg& cause) {
 
 Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards, uint8_t refused,
                           int64_t now_ms, Result<Receipt>& answer) {
-  const PaymentContent content(payment);
-  ids_.insert(set_, refused, content.hash(), now_ms);
+  ids_.insert(set_, refused, content_.hash(), now_ms);
   add_guards(guards);
   set_.describe(refused ? commit::Kind::refusal : commit::Kind::payment, now_ms);
-  note_payment(set_, payment, content, refused);
+  note_payment(set_, payment, content_, refused);
   base::fault_point(FaultPoint::payment_planned);
   const commit::CommitResult result = writer_.commit(set_);
   switch (result.outcome) {
@@ -351,7 +340,7 @@ Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) 
   const bool held = log::fetch(store_, Position{recorded.position}.lsn(), record) ==
                         log::Fetch::got &&
                     read_payment_record(tables_, record, info);
-  if (recorded.content != PaymentContent(payment).hash()) {
+  if (recorded.content != content_.hash()) {
     Error conflict = refusal(Code::payment_conflict);
     conflict.detail = held ? "differs in: " + first_difference(payment, info) : "";
     conflict.position = recorded.position;

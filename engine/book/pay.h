@@ -13,6 +13,7 @@
 #include <casbook/payment.h>
 
 #include "book/payment_ids.h"
+#include "book/payment_record.h"
 #include "log/log_writer.h"
 
 namespace casbook::book {
@@ -59,7 +60,7 @@ class Payer {
   Step attempt(const Payment& payment, std::span<const Guard> guards, const Key& key, bool slow,
                Result<Receipt>& answer);
   // The first refusal in order of precedence, of whichever guard.
-  bool check_guards(std::span<const Guard> guards, Code& code);
+  Code check_guards(std::span<const Guard> guards);
   Code check_guard(const Guard& guard);
   void add_guards(std::span<const Guard> guards);
   bool net_pair(const Payment& payment);
@@ -81,6 +82,7 @@ class Payer {
   const commit::Store& store_;
   const Tables& tables_;
   PaymentIds ids_;
+  PaymentContent content_;
   commit::WriteSet set_;
   Leg legs_[kPostingsMax];
   uint32_t leg_count_ = 0;

@@ -81,10 +81,10 @@ uint32_t find_entry(const CellImage& image, uint64_t fingerprint, const IdForm& 
   return kNoEntry;
 }
 
-bool may_hold(const CellImage& image, uint64_t fingerprint) {
-  for (uint32_t i = 0; i < kBucketEntries; ++i)
-    if (fingerprint_at(image.value[kSummary], i) == fingerprint) return true;
-  return false;
+bool may_hold(uint64_t summary, uint64_t fingerprint) {
+  bool may = false;
+  for (uint32_t i = 0; i < kBucketEntries; ++i) may |= fingerprint_at(summary, i) == fingerprint;
+  return may;
 }
 
 }  // namespace
@@ -171,24 +171,23 @@ std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
 // anything else, for plan_slow() to see.
 bool PaymentIds::plan_common(commit::Executor& executor, const Key& key, int64_t now_ms) {
   if (base::mutated(Mutant::ids_horizon_first)) return false;
-  CellImage& head = heads_[0];
   const Unit unit = tables_.payments(key.home);
-  commit::read_cell<kEntries>(store_, executor, unit, head);
-  const uint64_t summary = head.value[kSummary];
-  if (head.value[kOver] != 0 || may_hold(head, key.fingerprint) || key.form.is_long()) return false;
+  const auto head = commit::read_cell<kEntries>(store_, executor, unit);
+  const uint64_t summary = head.value[kSummary], gone = head.value[kGone];
+  if (head.value[kOver] != 0 || may_hold(summary, key.fingerprint) || key.form.is_long())
+    return false;
   const int64_t own = key.form.own_time_ms();
-  if (own >= 0 && (own < horizon_ms() || static_cast<uint64_t>(own) <= head.value[kGone] ||
+  if (own >= 0 && (own < horizon_ms() || static_cast<uint64_t>(own) <= gone ||
                    own > now_ms + kFutureToleranceMs))
     return false;
-  for (uint32_t i = 0; i < kBucketEntries; ++i) {
-    if (fingerprint_at(summary, i) != 0) continue;
-    target_ = {.unit = unit, .version = head.version, .entry = i, .continuation = 0,
-               .image = &head, .form = &key.form,
-               .summary = with_fingerprint(summary, i, key.fingerprint),
-               .gone = head.value[kGone], .clears_over = false};
-    return true;
-  }
-  return false;
+  uint32_t entry = 0;
+  while (entry < kBucketEntries && fingerprint_at(summary, entry) != 0) ++entry;
+  if (entry == kBucketEntries) return false;
+  target_ = {.unit = unit, .version = head.version, .entry = entry, .continuation = 0,
+             .form = &key.form, .old_summary = summary, .old_gone = gone, .old_over = 0,
+             .summary = with_fingerprint(summary, entry, key.fingerprint), .gone = gone,
+             .clears_over = false};
+  return true;
 }
 
 IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t now_ms,
@@ -207,7 +206,7 @@ IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t
   // 1. Every bucket that may hold the id.
   do {
     read_bucket(read, kEntries);
-    if (may_hold(heads[read], key.fingerprint)) {
+    if (may_hold(heads[read].value[kSummary], key.fingerprint)) {
       read_bucket(read, kAllWords);
       const uint32_t entry = find_entry(heads[read], key.fingerprint, key.form);
       if (entry != kNoEntry) return {IdPlan::Kind::found, answer_of(heads[read], entry)};
@@ -289,8 +288,10 @@ IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t
   target_.version = head.version;
   target_.entry = room[0];
   target_.continuation = room[1];
-  target_.image = &head;
   target_.form = &key.form;
+  target_.old_summary = head.value[kSummary];
+  target_.old_gone = head.value[kGone];
+  target_.old_over = head.value[kOver];
   target_.summary = with_fingerprint(head.value[kSummary], room[0], key.fingerprint);
   if (needed == 2) target_.summary = with_fingerprint(target_.summary, room[1], kContinuation);
   target_.gone = head.value[kGone];
@@ -313,27 +314,28 @@ IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t
 void PaymentIds::insert(commit::WriteSet& set, uint8_t code, uint64_t content,
                         int64_t now_ms) const {
   const Target& t = target_;
-  const CellImage& image = *t.image;
   const IdForm& id = *t.form;
-  // Words beyond those read are free or expired: their old values are read here, and are of the
-  // version planned for, or the commit fails.
-  const auto put = [&](uint32_t word, uint64_t value) {
-    const uint64_t old = word < image.count ? image.value[word]
-                                            : store_.cell(t.unit).word(word).lo.load_relaxed();
-    set.set(t.unit, word, t.version, value, old);
+  if (t.clears_over) set.set(t.unit, kOver, t.version, 0, t.old_over);
+  if (t.gone != t.old_gone) set.set(t.unit, kGone, t.version, t.gone, t.old_gone);
+  set.set(t.unit, kSummary, t.version, t.summary, t.old_summary);
+  put_entry(set, t.entry, id.words[0], id.words[1],
+            pack_answer(now_ms, code, id, id.is_long() ? t.continuation + 1 : 0), content);
+  if (id.is_long()) put_entry(set, t.continuation, id.words[2], id.words[3], 0, id.words[4]);
+}
+
+// What it replaces is free or expired, and is read here: it is of the version planned for, or the
+// commit fails.
+void PaymentIds::put_entry(commit::WriteSet& set, uint32_t entry, uint64_t low, uint64_t high,
+                           uint64_t answer, uint64_t content) const {
+  const uint32_t first = word_of(entry, 0);
+  const commit::Word* const old = &store_.cell(target_.unit).word(first);
+  const auto put = [&](uint32_t i, uint64_t value) {
+    set.set(target_.unit, first + i, target_.version, value, old[i].lo.load_relaxed());
   };
-  if (t.clears_over) put(kOver, 0);
-  if (t.gone != image.value[kGone]) put(kGone, t.gone);
-  put(kSummary, t.summary);
-  put(word_of(t.entry, kIdLow), id.words[0]);
-  put(word_of(t.entry, kIdHigh), id.words[1]);
-  put(word_of(t.entry, kIdAnswer), pack_answer(now_ms, code, id, id.is_long() ? t.continuation + 1 : 0));
-  put(word_of(t.entry, kIdContent), content);
-  if (!id.is_long()) return;
-  put(word_of(t.continuation, kIdLow), id.words[2]);
-  put(word_of(t.continuation, kIdHigh), id.words[3]);
-  put(word_of(t.continuation, kIdAnswer), 0);
-  put(word_of(t.continuation, kIdContent), id.words[4]);
+  put(kIdLow, low);
+  put(kIdHigh, high);
+  put(kIdAnswer, answer);
+  put(kIdContent, content);
 }
 
 void PaymentIds::move_horizon(log::LogWriter& writer, int64_t now_ms) const {

@@ -89,6 +89,8 @@ class PaymentIds {
 
  private:
   bool plan_common(commit::Executor& executor, const Key& key, int64_t now_ms);
+  void put_entry(commit::WriteSet& set, uint32_t entry, uint64_t low, uint64_t high,
+                 uint64_t answer, uint64_t content) const;
   IdPlan plan_slow(commit::Executor& executor, const Key& key, int64_t now_ms,
                    commit::WriteSet& set);
 
@@ -101,13 +103,13 @@ class PaymentIds {
   commit::CellImage heads_[kIdChainMax];
   // Where the planned entry goes.
   struct Target {
-    Unit unit = 0;
-    uint64_t version = 0;
-    uint32_t entry = 0, continuation = 0;
-    const commit::CellImage* image = nullptr;  // one of heads_
-    const IdForm* form = nullptr;  // of the key that was planned with
-    uint64_t summary = 0, gone = 0;
-    bool clears_over = false;
+    Unit unit;
+    uint64_t version;
+    uint32_t entry, continuation;
+    const IdForm* form;  // of the key that was planned with
+    uint64_t old_summary, old_gone, old_over;
+    uint64_t summary, gone;
+    bool clears_over;
   } target_;
 };
 

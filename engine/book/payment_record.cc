@@ -27,8 +27,8 @@ bool available_after(const Tables& tables, const log::Record& record, uint32_t a
 
 }  // namespace
 
-PaymentContent::PaymentContent(const Payment& payment)
-    : code_(payment.code()), count_(2 + 2 * payment.posting_count()) {
+void PaymentContent::take(const Payment& payment) {
+  count_ = 2 + 2 * payment.posting_count();
   words_[0] = payment.user_data()[0];
   words_[1] = payment.user_data()[1];
   for (uint32_t i = 0; i < payment.posting_count(); ++i) {
@@ -36,10 +36,7 @@ PaymentContent::PaymentContent(const Payment& payment)
     words_[2 + 2 * i] = posting_word(posting);
     words_[3 + 2 * i] = static_cast<uint64_t>(posting.amount);
   }
-}
-
-uint64_t PaymentContent::hash() const {
-  return base::hash_bytes(words_, count_ * sizeof(uint64_t), code_);
+  hash_ = base::hash_bytes(words_, count_ * sizeof(uint64_t), payment.code());
 }
 
 void note_payment(commit::WriteSet& set, const Payment& payment, const PaymentContent& content,

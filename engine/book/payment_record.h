@@ -14,14 +14,16 @@
 namespace casbook::book {
 
 // What makes a payment the same payment: postings in order, code, user data.
-struct PaymentContent {
-  explicit PaymentContent(const Payment& payment);
+class PaymentContent {
+ public:
+  void take(const Payment& payment);  // hashes it too
 
-  uint64_t hash() const;  // XXH3
+  uint64_t hash() const { return hash_; }  // XXH3
   std::span<const uint64_t> words() const { return {words_, count_}; }
 
  private:
-  uint32_t code_, count_;
+  uint64_t hash_ = 0;
+  uint32_t count_ = 0;
   uint64_t words_[2 + 2 * kPostingsMax];  // as in the notes: user data, then the postings
 };
 

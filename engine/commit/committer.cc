@@ -90,7 +90,7 @@ Body Committer::publish(uint32_t index, const WriteSet& set, uint64_t epoch) {
   descriptor.time_ms.store_relaxed(set.time_ms());
   const auto entries = set.entries();
   const auto count = static_cast<uint32_t>(entries.size());
-  base::store_words_relaxed(&descriptor.entries[0].where, &entries.data()->where, 4 * count);
+  base::store_words_relaxed(&descriptor.entries[0].where, set.entry_words().data(), 4 * count);
   if (set.has_agreed_entries()) reset_agreed(descriptor, entries, (sequence & kSequenceMask) << 1);
   const auto notes = set.notes();
   base::store_words_relaxed(descriptor.note, notes.data(), static_cast<uint32_t>(notes.size()));
@@ -101,12 +101,13 @@ Body Committer::publish(uint32_t index, const WriteSet& set, uint64_t epoch) {
 
   Body body;
   body.sequence = sequence & kSequenceMask;
+  body.undecided = make_status(sequence, State::undecided);
   body.reference = make_reference(session_, index, sequence);
   body.epoch = epoch;
   body.descriptor = &descriptor;
   body.count = count;
   body.event_1 = set.event_1();
-  body.is_judged = set.has_judged_entries();
+  body.judged_count = set.judged_count();
   body.entries = entries.data();
   return body;
 }

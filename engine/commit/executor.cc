@@ -61,19 +61,19 @@ Executor::Step Executor::advance(const Body& body, Blocker& blocker, Decision& d
   Held held;
   std::fill_n(held, body.count, 0);
   if (lock_cells(body, blocker, undecided, held) == Step::blocked) return Step::blocked;
-  uint64_t lsn = 0, status = 0;
+  uint64_t lsn = 0;
   if (undecided) {
     base::fault_point(FaultPoint::commit_after_locks);
     uint32_t failed = 0;
     if (!base::mutated(Mutant::judge_skipped) && !judge(body, failed)) {
-      if (is_undecided(body, status)) abort(body, status, AbortReason::refused, failed);
+      if (is_undecided(body)) abort(body, AbortReason::refused, failed);
     } else if (claim(body, lsn)) {
       base::fault_point(FaultPoint::commit_after_claim);
       // [decide] The decision, noted where a visitor of a cell finds it.
-      if (is_undecided(body, status))
+      if (is_undecided(body))
         body.descriptor->status.cas16_acq_rel(
-            {status, 0}, {make_status(status_sequence(status), State::committed),
-                          Position::of(body.epoch, lsn).value});
+            {body.undecided, 0}, {make_status(status_sequence(body.undecided), State::committed),
+                                  Position::of(body.epoch, lsn).value});
       pass_own_claim(lsn);
     }
   }
@@ -88,25 +88,29 @@ Executor::Step Executor::advance(const Body& body, Blocker& blocker, Decision& d
   return Step::decided;
 }
 
+// One past the last entry of the cell that entry `i` names.
+uint32_t Executor::end_of_cell(const Body& body, uint32_t i) {
+  const uint64_t where = body.entries[i].where;
+  do ++i;
+  while (i < body.count && (body.entries[i].where ^ where) >> 8 == 0);
+  return i;
+}
+
 // Locks the cells in address order. I2: while the instance is undecided its locks cannot leave a
 // cell, since only apply_and_release() removes them.
 Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& undecided,
                                     Held& held) {
-  Unit previous = UINT64_MAX;
   bool first = true;
-  for (uint32_t i = 0; i < body.count; ++i) {
+  for (uint32_t i = 0; i < body.count; i = end_of_cell(body, i)) {
     const EntryValue& entry = body.entries[i];
     const Unit unit = entry.unit();
-    if (unit == previous) continue;
-    previous = unit;
     Cell& cell = store_.cell(unit);
     for (uint32_t spins = 0;;) {
       // [lock] Acquire, and before the status: a state that a decided instance left behind implies
       // that the status read next shows the decision.
       const uint64_t state = cell.state.load_acquire();
       if (state == body.reference) break;
-      uint64_t status;
-      if (!is_undecided(body, status)) {
+      if (!is_undecided(body)) {
         undecided = false;
         return Step::decided;
       }
@@ -119,7 +123,7 @@ Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& un
         return Step::blocked;
       }
       if (is_strict(entry.mode()) && state != entry.a) {
-        abort(body, status, AbortReason::conflict);
+        abort(body, AbortReason::conflict);
         undecided = false;
         return Step::decided;
       }
@@ -137,44 +141,41 @@ Executor::Step Executor::lock_cells(const Body& body, Blocker& blocker, bool& un
   return Step::decided;
 }
 
-// Whether the instance is still undecided; `status` is what a decision has to replace.
-bool Executor::is_undecided(const Body& body, uint64_t& status) const {
+bool Executor::is_undecided(const Body& body) {
   // [decide] Acquire: who sees the decision sees what its maker saw.
-  status = body.descriptor->status.lo.load_acquire();
-  return is_instance(status, body.sequence) && status_state(status) == State::undecided;
+  return body.descriptor->status.lo.load_acquire() == body.undecided;
 }
 
-void Executor::abort(const Body& body, uint64_t status, AbortReason reason, uint64_t extra) {
+void Executor::abort(const Body& body, AbortReason reason, uint64_t extra) {
   // [decide] Excludes the claim for ever: see I7 in PROTOCOL.md.
-  body.descriptor->status.cas16_acq_rel({status, 0},
-                                        {make_status(status_sequence(status), State::aborted),
-                                         static_cast<uint64_t>(reason) | extra << 8});
+  body.descriptor->status.cas16_acq_rel(
+      {body.undecided, 0}, {make_status(status_sequence(body.undecided), State::aborted),
+                            static_cast<uint64_t>(reason) | extra << 8});
 }
 
 // Judges the any-version entries, all cells being locked: every executor reads the same words, so
 // all come to the same answer, and a refusal excludes a claim.
 bool Executor::judge(const Body& body, uint32_t& failed_entry) {
-  if (!body.is_judged) return true;
   bool accepted = true;
   bool agreed_any = false;
-  for (uint32_t i = body.count; i-- > 0;) {
+  uint32_t left = body.judged_count;
+  for (uint32_t i = body.count; left > 0 && i-- > 0;) {
     const EntryValue& entry = body.entries[i];
     if (is_strict(entry.mode())) continue;
+    --left;
     Word& word = store_.cell(entry.unit()).word(entry.word());
     if (entry.mode() == Mode::check) {
       const uint64_t version = word.hi.load_relaxed();
       // [judge] Fence: the word before the status. Only while undecided are the words intact.
       base::acquire_fence();
-      uint64_t status;
-      if (!is_undecided(body, status)) return true;
+      if (!is_undecided(body)) return true;
       if (version != entry.a) accepted = false, failed_entry = i;
       continue;
     }
     const uint64_t value = word.lo.load_relaxed();
     // [judge] As above.
     base::acquire_fence();
-    uint64_t status;
-    if (!is_undecided(body, status)) return true;
+    if (!is_undecided(body)) return true;
     base::AtomicPair& agreed = body.descriptor->agreed[i];
     const uint64_t tag = body.sequence << 1;
     if (base::mutated(Mutant::agreed_untagged)) {
@@ -199,19 +200,17 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
   // Progress: a round ends by our claim, by a decision that another executor made, or because the
   // log moved on by a lap or more than kTailLagMax slots, that is by the commits of others.
   for (;;) {
-    uint64_t status;
     const uint64_t from = hint_;
     // The hint was read from the tail before this status: below it everything is decided, so
     // "undecided" means "not claimed below the hint" (I5).
-    if (!base::mutated(Mutant::no_status_before_claim) && !is_undecided(body, status)) return false;
-    if (base::mutated(Mutant::no_status_before_claim)) is_undecided(body, status);
+    if (!base::mutated(Mutant::no_status_before_claim) && !is_undecided(body)) return false;
     if (base::mutated(Mutant::abort_on_gate) &&
         !(store_.control().gate.load_acquire() & 1)) {  // [gate]
-      abort(body, status, AbortReason::sealed);
+      abort(body, AbortReason::sealed);
       return false;
     }
     if (base::mutated(Mutant::epoch_before_scan) && body.epoch < hint_epoch_) {
-      abort(body, status, AbortReason::sealed);
+      abort(body, AbortReason::sealed);
       return false;
     }
     for (uint64_t p = from;;) {
@@ -229,7 +228,7 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
         }
         if (!is_reference(content) && mark_ends(content, body.epoch) &&
             !base::mutated(Mutant::seal_ignored)) {
-          abort(body, status, AbortReason::sealed);
+          abort(body, AbortReason::sealed);
           help_gate(content);
           return false;
         }
@@ -245,7 +244,7 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
           // Its epoch is over and the mark was not met: it lies below the hint, and behind a mark
           // nobody of that epoch claims. Only here: the epoch may have ended above the hint, with
           // our claim between them.
-          abort(body, status, AbortReason::sealed);
+          abort(body, AbortReason::sealed);
           return false;
         }
         if (p == from) {
@@ -289,8 +288,7 @@ void Executor::apply_and_release(const Body& body, const Decision& decision, con
   bool first = true;
   for (uint32_t i = 0, end; i < body.count; i = end) {
     const EntryValue& entry = body.entries[i];
-    end = i + 1;
-    while (end < body.count && body.entries[end].unit() == entry.unit()) ++end;
+    end = end_of_cell(body, i);
     Cell& cell = store_.cell(entry.unit());
     // [release] Acquire: if the lock is still ours the words are ours to write.
     if (cell.state.load_acquire() == body.reference) {
@@ -362,17 +360,18 @@ bool Executor::copy_body(uint64_t reference, BodyCopy& copy) const {
   // [publish] Acquire: pairs with the owner's publication of the body.
   const uint64_t before = descriptor->status.lo.load_acquire();
   if (!is_instance(before, body.sequence)) return false;
+  body.undecided = make_status(status_sequence(before), State::undecided);
   const uint64_t head = descriptor->head.load_relaxed();
   body.epoch = descriptor->epoch.load_relaxed();
   body.count = std::min<uint32_t>(head & 0xff, kEntriesMax);
   body.event_1 = static_cast<uint32_t>(head >> 32);
-  body.is_judged = false;
+  body.judged_count = 0;
   bool in_bounds = true;
   for (uint32_t i = 0; i < body.count; ++i) {
     const Entry& entry = descriptor->entries[i];
     copy.entries[i] = {entry.where.load_relaxed(), entry.a.load_relaxed(), entry.b.load_relaxed(),
                        entry.c.load_relaxed()};
-    body.is_judged |= !is_strict(copy.entries[i].mode());
+    body.judged_count += !is_strict(copy.entries[i].mode());
     in_bounds &= store_.is_cell(copy.entries[i].unit(), copy.entries[i].word());
   }
   // [recycle] Fence: the body before the second look. An owner that stored a newer body had raised

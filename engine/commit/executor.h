@@ -22,9 +22,9 @@ struct Decision {
 // An instance as an executor works on it: a private copy of the body.
 struct Body {
   uint64_t reference = 0, sequence = 0, epoch = 0;
+  uint64_t undecided = 0;  // the status word while it is undecided, with the whole sequence
   Descriptor* descriptor = nullptr;
-  uint32_t count = 0, event_1 = 0;
-  bool is_judged = false;  // some entry is of any version
+  uint32_t count = 0, judged_count = 0, event_1 = 0;
   const EntryValue* entries = nullptr;
 };
 
@@ -70,9 +70,10 @@ class Executor {
 
   // One pass over an instance; `blocked` when a cell is taken by another.
   Step advance(const Body& body, Blocker& blocker, Decision& decision);
+  static uint32_t end_of_cell(const Body& body, uint32_t i);
   Step lock_cells(const Body& body, Blocker& blocker, bool& undecided, Held& held);
-  bool is_undecided(const Body& body, uint64_t& status) const;
-  void abort(const Body& body, uint64_t status, AbortReason reason, uint64_t extra = 0);
+  static bool is_undecided(const Body& body);
+  static void abort(const Body& body, AbortReason reason, uint64_t extra = 0);
   bool judge(const Body& body, uint32_t& failed_entry);
   // True: claimed at `lsn`. False: decided by somebody, or aborted here.
   bool claim(const Body& body, uint64_t& lsn);

@@ -7,6 +7,8 @@
 // Both answer all words of the cell as of one version. Lock-free: a retry means a commit elsewhere.
 #pragma once
 
+#include <algorithm>
+
 #include "commit/executor.h"
 
 namespace casbook::commit {
@@ -20,21 +22,33 @@ struct CellImage {
 
 // The first `words` words (at most the cell's). Cost: 2 loads and two per word.
 void read_cell(const Store& store, Executor& executor, Unit unit, uint32_t words, CellImage& image);
-// The same for a number known to the compiler: the common case inline.
+void peek_cell(const Store& store, Unit unit, uint32_t words, CellImage& image);
+
+// The same for a number known to the compiler: the common case inline, in registers.
 template <uint32_t kWords>
-inline void read_cell(const Store& store, Executor& executor, Unit unit, CellImage& image) {
+struct CellWords {
+  uint64_t version;
+  uint64_t value[kWords];
+  uint64_t word_version[kWords];
+};
+template <uint32_t kWords>
+inline CellWords<kWords> read_cell(const Store& store, Executor& executor, Unit unit) {
   Cell& cell = store.cell(unit);
-  image.version = cell.state.load_acquire();  // [release]
-  image.count = kWords;
+  CellWords<kWords> words;
+  words.version = cell.state.load_acquire();  // [release]
   for (uint32_t i = 0; i < kWords; ++i) {
-    image.value[i] = cell.word(i).lo.load_relaxed();
-    image.word_version[i] = cell.word(i).hi.load_relaxed();
+    words.value[i] = cell.word(i).lo.load_relaxed();
+    words.word_version[i] = cell.word(i).hi.load_relaxed();
   }
   base::acquire_fence();  // [lock]
-  if (is_reference(image.version) || cell.state.load_relaxed() != image.version)
-    read_cell(store, executor, unit, kWords, image);
+  if (!is_reference(words.version) && cell.state.load_relaxed() == words.version) return words;
+  CellImage image;
+  read_cell(store, executor, unit, kWords, image);
+  words.version = image.version;
+  std::copy_n(image.value, kWords, words.value);
+  std::copy_n(image.word_version, kWords, words.word_version);
+  return words;
 }
-void peek_cell(const Store& store, Unit unit, uint32_t words, CellImage& image);
 
 struct WordImage {
   uint64_t value, version;  // the version is the word's

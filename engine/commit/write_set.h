@@ -16,7 +16,7 @@ namespace casbook::commit {
 class WriteSet {
  public:
   void clear() {
-    count_ = note_count_ = event_1_ = modes_ = 0;
+    count_ = note_count_ = event_1_ = modes_ = judged_ = 0;
     kind_ = Kind::none, doomed_ = false;
   }
 
@@ -52,9 +52,11 @@ class WriteSet {
 
   bool is_doomed() const { return doomed_; }
   // Of any version, so judged under the locks; with an old value that the executors agree on.
-  bool has_judged_entries() const { return modes_ & ~(bit(Mode::set) | bit(Mode::guard)); }
+  uint32_t judged_count() const { return judged_; }
   bool has_agreed_entries() const { return modes_ & (bit(Mode::add) | bit(Mode::deny)); }
   std::span<const EntryValue> entries() const { return {entries_, count_}; }
+  // The same as a run of words, four for each.
+  std::span<const uint64_t> entry_words() const { return {&entries_[0].where, 4u * count_}; }
   std::span<const uint64_t> notes() const { return {note_, note_count_}; }
   uint64_t head() const { return make_head(count_, note_count_, kind_, event_1_); }
   Kind kind() const { return kind_; }
@@ -68,6 +70,7 @@ class WriteSet {
   // whole entry would be copied by 16 bytes, which the processor cannot forward from its stores.
   void put(uint64_t where, uint64_t a, uint64_t b, uint64_t c) {
     modes_ |= 1u << (where & 7);
+    judged_ += (where & 7) > static_cast<uint64_t>(Mode::guard);
     const uint32_t count = count_;
     if (count >= kEntriesMax || (count > 0 && !follows(entries_[count - 1], where, a)))
       return put_slow({where, a, b, c});
@@ -86,6 +89,7 @@ class WriteSet {
 
   uint32_t count_ = 0, note_count_ = 0, event_1_ = 0;
   uint32_t modes_ = 0;  // a bit per mode that occurs
+  uint32_t judged_ = 0;
   Kind kind_ = Kind::none;
   bool doomed_ = false;
   int64_t time_ms_ = 0;

@@ -1,7 +1,6 @@
 #include "log/log_writer.h"
 
 #include "log/follower.h"
-#include "log/record.h"
 
 namespace casbook::log {
 
@@ -20,21 +19,27 @@ CommitResult LogWriter::commit(const commit::WriteSet& set) {
     committer_.commit(set, result);
   } while (result.outcome == Outcome::backpressure && drop_laggards(store_));
   // No room now is no harm: the descriptor keeps the record, and its next use tries again.
-  if (result.outcome == Outcome::committed) {
-    uint64_t words[kRecordWordsMax];
-    const uint32_t count = encode(
-        set, result.position, [&](uint32_t i) { return agreed_value(result, i); }, words);
-    if (publish_record(words, count, Position{result.position}.lsn()))
-      committer_.mark_recorded(result.descriptor);
-  }
+  if (result.outcome == Outcome::committed && record(set, result))
+    committer_.mark_recorded(result.descriptor);
   return result;
+}
+
+bool LogWriter::record(const commit::WriteSet& set, const CommitResult& result) {
+  const auto entries = set.entries();
+  const uint64_t lsn = Position{result.position}.lsn();
+  if (!set.has_agreed_entries())
+    return publish_record(image_of(set, set.entry_words(), result.position), lsn);
+  Change changes[kEntriesMax];
+  for (uint32_t i = 0; i < entries.size(); ++i)
+    changes[i] = resolve(entries[i],
+                         commit::is_agreed(entries[i].mode()) ? agreed_value(result, i) : 0);
+  return publish_record(image_of(set, words_of({changes, entries.size()}), result.position), lsn);
 }
 
 bool LogWriter::copy_record(uint32_t descriptor, uint64_t lsn) {
   Record record;
   read_descriptor(store_.descriptor(committer_.session(), descriptor), lsn, record);
-  uint64_t words[kRecordWordsMax];
-  return publish_record(words, encode(record, words), lsn);
+  return publish_record(image_of(record), lsn);
 }
 
 // False: it is there already, or the ring has lapped this LSN, and then nobody is promised the
@@ -52,14 +57,20 @@ bool LogWriter::publish(uint64_t lsn, uint64_t where) {
 
 // Crash windows: R1 room reserved, nothing written: wasted. R2 bytes written, not published:
 // wasted, and the slot's next owner copies again. R3 published: done.
-bool LogWriter::publish_record(const uint64_t* words, uint32_t count, uint64_t lsn) {
-  const BlockSpace::Room room = blocks_.reserve(count * 8, lsn);
+bool LogWriter::publish_record(const RecordImage& image, uint64_t lsn) {
+  const uint32_t bytes = image.words() * 8;
+  const BlockSpace::Room room = blocks_.reserve(bytes, lsn);
   if (!room.words) return false;
   const bool is_early = base::mutated(Mutant::publish_before_bytes) && publish(lsn, room.where);
-  base::store_words_relaxed(room.words, words, count);
+  base::AtomicU64* to = room.words;
+  const std::span<const uint64_t> pieces[] = {image.head, image.changes, image.notes};
+  for (const auto piece : pieces) {
+    base::store_words_relaxed(to, piece.data(), static_cast<uint32_t>(piece.size()));
+    to += piece.size();
+  }
   base::fault_point(FaultPoint::record_before_publish);
   const bool is_published = is_early || publish(lsn, room.where);
-  if (!is_published || base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(count * 8);
+  if (!is_published || base::mutated(Mutant::reserve_after_publish)) blocks_.give_back(bytes);
   base::fault_point(FaultPoint::record_after_publish);
   return true;
 }

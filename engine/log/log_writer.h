@@ -7,6 +7,7 @@
 
 #include "commit/committer.h"
 #include "log/block_space.h"
+#include "log/record.h"
 
 namespace casbook::log {
 
@@ -29,7 +30,8 @@ class LogWriter {
  private:
   // From the descriptor: what an earlier commit, or the slot's last owner, left to be copied.
   bool copy_record(uint32_t descriptor, uint64_t lsn);
-  bool publish_record(const uint64_t* words, uint32_t count, uint64_t lsn);
+  bool record(const commit::WriteSet& set, const commit::CommitResult& result);
+  bool publish_record(const RecordImage& image, uint64_t lsn);
   bool publish(uint64_t lsn, uint64_t where);
 
   const commit::Store& store_;

@@ -2,12 +2,12 @@
 // word, so that the past, replicas and audits need nothing else.
 //
 // In a block, 8-byte little-endian words:
-//   0  checksum of all words that follow: two CRC-32C          3  book time, ms
+//   0  checksum: four CRC-32C folded to two                    3  book time, ms
 //   1  bytes:32 | kind:8 | changes:8 | notes:8 | format:8      4  changes, 4 words each
 //   2  position                                                .. notes
 #pragma once
 
-#include <cstring>
+#include <span>
 
 #include <casbook/types.h>
 
@@ -34,7 +34,6 @@ struct Change {
   bool writes() const { return mode() == Mode::set || mode() == Mode::add; }
 };
 static_assert(sizeof(Change) == 4 * sizeof(uint64_t));
-static_assert(sizeof(Change) == sizeof(commit::EntryValue));
 
 struct Record {
   Position position;
@@ -51,11 +50,22 @@ constexpr uint32_t kRecordWordsMax = kRecordHeadWords + 4 * kEntriesMax + kNoteW
 static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4,
               "a block holds several of the largest");
 
-// Returns the number of words written to `words` (room for kRecordWordsMax).
-uint32_t encode(const Record& record, uint64_t* words);
-// The same straight from a committed write set; `agreed` gives the old value of its judged entries.
-template <class Agreed>
-uint32_t encode(const commit::WriteSet& set, uint64_t position, Agreed agreed, uint64_t* words);
+// A record about to be written: its head, and where the rest of its words stand.
+struct RecordImage {
+  uint64_t head[kRecordHeadWords];
+  std::span<const uint64_t> changes, notes;
+
+  uint32_t words() const {
+    return static_cast<uint32_t>(kRecordHeadWords + changes.size() + notes.size());
+  }
+};
+// Both point into what they are made from.
+RecordImage image_of(const Record& record);
+// Of a committed write set; `changes` are the words of its entries, resolved: without agreed ones
+// those are the entries as they stand.
+RecordImage image_of(const commit::WriteSet& set, std::span<const uint64_t> changes,
+                     uint64_t position);
+std::span<const uint64_t> words_of(std::span<const Change> changes);
 // The length in words that word 1 claims; 0 when it cannot be a record.
 uint32_t encoded_words(uint64_t head);
 // False: not a record, or its checksum is wrong.
@@ -67,27 +77,5 @@ void read_descriptor(const commit::Descriptor& descriptor, uint64_t lsn, Record&
 
 // One entry, resolved; `agreed` is read for judged entries only.
 Change resolve(const commit::EntryValue& entry, uint64_t agreed);
-// Fills words 0 to 3.
-void seal_record(uint64_t* words, uint32_t count, Kind kind, uint32_t changes, uint32_t notes,
-                 uint64_t position, uint64_t time_ms);
-
-template <class Agreed>
-uint32_t encode(const commit::WriteSet& set, uint64_t position, Agreed agreed, uint64_t* words) {
-  const auto entries = set.entries();
-  const auto count = static_cast<uint32_t>(entries.size());
-  // An entry without an agreed value is its own resolution.
-  std::memcpy(words + kRecordHeadWords, entries.data(), entries.size_bytes());
-  for (uint32_t i = 0; set.has_agreed_entries() && i < count; ++i) {
-    if (!commit::is_agreed(entries[i].mode())) continue;
-    const Change change = resolve(entries[i], agreed(i));
-    std::memcpy(words + kRecordHeadWords + 4 * i, &change, sizeof(change));
-  }
-  const auto notes = set.notes();
-  const uint32_t n = kRecordHeadWords + 4 * count;
-  std::memcpy(words + n, notes.data(), notes.size_bytes());
-  const auto note_count = static_cast<uint32_t>(notes.size());
-  seal_record(words, n + note_count, set.kind(), count, note_count, position, set.time_ms());
-  return n + note_count;
-}
 
 }  // namespace casbook::log

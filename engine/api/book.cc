@@ -218,6 +218,13 @@ BookStatus Book::status() const {
   return status;
 }
 
+BookActivity Book::activity() const {
+  if (impl_->core->is_forked()) return {};
+  BookActivity activity = api::read_activity(*impl_->core);
+  activity.position = position();
+  return activity;
+}
+
 Result<uint32_t> Book::take_over_the_dead() {
   if (impl_->core->is_forked()) return Code::forked;
   if (!impl_->core->attachment) return Code::read_only;

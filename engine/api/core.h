@@ -27,5 +27,6 @@ struct Core {
 };
 
 BookStatus read_status(const Core& core);
+BookActivity read_activity(const Core& core);
 
 }  // namespace casbook::api

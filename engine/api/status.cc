@@ -47,7 +47,42 @@ void add_limits(const Core& core, BookStatus& status) {
       static_cast<double>(geometry.payments) * 1000.0 / static_cast<double>(geometry.window_ms);
 }
 
+std::vector<FollowerStatus> list_followers(const Core& core) {
+  std::vector<FollowerStatus> list;
+  for (const log::FollowerInfo& follower : log::list_followers(core.store))
+    list.push_back({follower.name, follower.lag, static_cast<FullPolicy>(follower.policy),
+                    follower.is_alive});
+  return list;
+}
+
+uint64_t records_held(const Core& core) {
+  const uint64_t floor = log::log_floor(core.store);
+  const uint64_t end = log::log_end(core.store);
+  return end > floor ? end - floor : 0;
+}
+
 }  // namespace
+
+BookActivity read_activity(const Core& core) {
+  BookActivity activity;
+  for (uint32_t i = 0; i < core.store.sessions(); ++i) {
+    const arena::SessionSlot& slot = core.store.session(i);
+    activity.payments += slot.payments.load_relaxed();
+    activity.denials += slot.denials.load_relaxed();
+    activity.commits += slot.commits.load_relaxed();
+    activity.conflicts += slot.conflicts.load_relaxed();
+    activity.helps += slot.helps.load_relaxed();
+    activity.slow_lane += slot.slow_lane.load_relaxed();
+    activity.sessions +=
+        arena::slot_state(slot.owner.lo.load_relaxed()) == arena::SlotState::live;
+  }
+  activity.takeovers = core.store.control().takeovers.load_relaxed();
+  activity.leases_held = lease::Leases(core.store, {}).list().size();
+  activity.records_held = records_held(core);
+  activity.records_max = core.mapping->geometry().records;
+  activity.followers = list_followers(core);
+  return activity;
+}
 
 BookStatus read_status(const Core& core) {
   BookStatus status;
@@ -63,18 +98,14 @@ BookStatus read_status(const Core& core) {
   status.payment_entries = fill.entries_used;
   status.payment_entries_max = fill.entries_total;
   status.leases_held = lease::Leases(core.store, {}).list().size();
-  const uint64_t floor = log::log_floor(core.store);
-  const uint64_t end = log::log_end(core.store);
-  status.records_held = end > floor ? end - floor : 0;
+  status.records_held = records_held(core);
   // [gate] Only looked at.
   const uint64_t gate = core.store.control().gate.load_acquire();
   status.open = gate & 1;
   status.term = gate >> 1;
   status.takeovers = core.store.control().takeovers.load_relaxed();
   status.sessions = list_sessions(core);
-  for (const log::FollowerInfo& follower : log::list_followers(core.store))
-    status.followers.push_back({follower.name, follower.lag,
-                                static_cast<FullPolicy>(follower.policy), follower.is_alive});
+  status.followers = list_followers(core);
   return status;
 }
 

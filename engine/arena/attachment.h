@@ -62,7 +62,8 @@ struct alignas(128) SessionSlot {
   base::AtomicU64 claiming_block;  // block + 1 named before it is owned; 0 = none
   base::AtomicU64 waiting_on;      // lease cell + 1 it sleeps on; 0 = none
   base::AtomicU64 reserved[2];
-  base::AtomicU64 commits, conflicts, refusals, helps, leftovers, slow_lane, blocks_taken, spare;
+  // Counters, for people: payments executed; refused and recorded so; and of all kinds of commits.
+  base::AtomicU64 commits, conflicts, refusals, helps, leftovers, slow_lane, payments, denials;
 };
 static_assert(sizeof(SessionSlot) == 128 && offsetof(SessionSlot, next) == 16);
 static_assert(offsetof(SessionSlot, waiting_on) == 40 && offsetof(SessionSlot, commits) == 64);

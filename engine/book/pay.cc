@@ -24,6 +24,9 @@ constexpr int64_t kAmountMax = std::numeric_limits<int64_t>::max();
 
 Error refusal(Code code) { return {code, false, 0, 0, {}}; }
 
+// Statistics, written by this session alone.
+void count(base::AtomicU64& counter) { counter.store_relaxed(counter.load_relaxed() + 1); }
+
 bool is_recorded(Code code) {
   return code == Code::account_closed || code == Code::insufficient_available ||
          code == Code::ceiling_exceeded;
@@ -288,10 +291,6 @@ Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards,
   switch (result.outcome) {
     case Outcome::conflict:
     case Outcome::refused:  // judged again from what the accounts hold now
-      if (result.outcome == Outcome::refused) {
-        arena::SessionSlot& slot = store_.session(writer_.session());
-        slot.slow_lane.store_relaxed(slot.slow_lane.load_relaxed() + 1);
-      }
       return Step::again;
     case Outcome::sealed:
     case Outcome::backpressure:
@@ -301,6 +300,9 @@ Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards,
       break;
   }
   base::fault_point(FaultPoint::payment_committed);
+  arena::SessionSlot& slot = store_.session(writer_.session());
+  count(refused ? slot.denials : slot.payments);
+  if (set_.has_agreed_entries()) count(slot.slow_lane);
   if (refused)
     answer = Error{static_cast<Code>(refused), false, result.position, now_ms, {}};
   else

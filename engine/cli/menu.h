@@ -50,6 +50,7 @@ class Menu {
 // Each file of subcommands brings one of these.
 void add_book_commands(Menu& menu);
 void add_status_commands(Menu& menu);
+void add_top_command(Menu& menu);
 void add_account_commands(Menu& menu);
 void add_balance_command(Menu& menu);
 void add_payment_commands(Menu& menu);

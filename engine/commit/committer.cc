@@ -138,9 +138,12 @@ void Committer::count(Outcome outcome) {
                              : outcome == Outcome::conflict ? slot.conflicts
                                                             : slot.refusals;
   counter.store_relaxed(counter.load_relaxed() + 1);
-  if (outcome == Outcome::committed) return;
-  slot.helps.store_relaxed(executor_.counts().helped);
-  slot.leftovers.store_relaxed(executor_.counts().leftovers);
+  const ExecutorCounts& counts = executor_.counts();
+  if (counts == counted_) return;
+  slot.helps.store_relaxed(slot.helps.load_relaxed() + counts.helped - counted_.helped);
+  slot.leftovers.store_relaxed(slot.leftovers.load_relaxed() + counts.leftovers -
+                               counted_.leftovers);
+  counted_ = counts;
 }
 
 }  // namespace casbook::commit

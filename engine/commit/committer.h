@@ -65,6 +65,7 @@ class Committer {
   Retention retention_;
   uint32_t session_;
   bool is_applier_ = false;
+  ExecutorCounts counted_;  // as far as the session slot shows them
   uint32_t free_ = 0;  // a bit per descriptor that is known to be reusable; else it is looked at
   uint64_t next_lsn_ = 0;  // an estimate of the end: one past our last claim, or the tail
 };

@@ -31,6 +31,7 @@ struct Body {
 // What an executor did, for statistics and tests.
 struct ExecutorCounts {
   uint64_t helped = 0, leftovers = 0, locks_lost = 0;
+  bool operator==(const ExecutorCounts&) const = default;
 };
 
 class Executor {

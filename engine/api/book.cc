@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "api/core.h"
+#include "api/book_impl.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
 #include "api/session_impl.h"
@@ -10,11 +10,6 @@
 #include "log/follower.h"
 
 namespace casbook {
-
-struct Book::Impl {
-  explicit Impl(std::shared_ptr<api::Core> shared) : core(std::move(shared)) {}
-  std::shared_ptr<api::Core> core;
-};
 
 namespace api {
 
@@ -32,6 +27,8 @@ Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::strin
   base::arm_fault_from_environment();
   auto mapping = arena::attach(directory, std::string(name), access);
   if (!mapping) return mapping.error();
+  if (const char* fault = commit::Store::fault_of(**mapping))
+    return Error{Code::damaged, false, 0, 0, fault};
   auto core = std::make_shared<Core>(std::move(*mapping));
   if (access == arena::Access::read_only) return core;
   // What a dead session left undecided is run by an executor of the taker's own.
@@ -179,14 +176,19 @@ Position Book::position() const {
   if (impl_->core->is_forked()) return {};
   const commit::Store& store = impl_->core->store;
   log::Record record;
-  // Bounded by the commits of others: the last record may be overrun while we look.
-  for (;;) {
+  // Bounded by the commits of others: the last record may be overrun while we look. An end that
+  // stands still and has no record is damaged.
+  uint64_t last = 0;
+  for (uint32_t idle_rounds = 0; idle_rounds < kIdleRoundsMax; ++idle_rounds) {
     const uint64_t end = log::log_end(store);
+    if (end != last) idle_rounds = 0;
+    last = end;
     if (end == commit::kFirstLsn) return {};
     const log::Fetch result = log::fetch(store, end - 1, record);
     if (result == log::Fetch::got) return record.position;
     if (result == log::Fetch::damaged) return {};  // nothing can be said of it
   }
+  return {};
 }
 
 Result<void> Book::wait(Position position, Level level, std::chrono::milliseconds timeout) const {

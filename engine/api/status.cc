@@ -102,6 +102,7 @@ BookStatus read_status(const Core& core) {
   // [gate] Only looked at.
   const uint64_t gate = core.store.control().gate.load_acquire();
   status.open = gate & 1;
+  status.quarantined = !status.open && core.store.closed_code() == Code::quarantined;
   status.term = gate >> 1;
   status.takeovers = core.store.control().takeovers.load_relaxed();
   status.sessions = list_sessions(core);

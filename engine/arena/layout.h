@@ -94,6 +94,7 @@ struct ControlLines {
   alignas(64) base::AtomicU64 book_time;
   alignas(64) base::AtomicU64 block_cursor;  // where the search for a free block goes on
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
+  alignas(64) base::AtomicU64 quarantine;    // 1: whoever finds the gate shut is told why [quarantine]
 };
 
 constexpr uint64_t kControlOffset = 1024;

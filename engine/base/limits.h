@@ -31,6 +31,8 @@ constexpr uint32_t kGuardsMax = 4;
 
 // The tail may lag the log by this many slots; longer scans help to move it.
 constexpr uint64_t kTailLagMax = 16;
+// Looks at something that does not move, before it is taken for damaged. Sound ones need a few.
+constexpr uint32_t kIdleRoundsMax = 100;
 // Pauses before a taken cell is helped: about the time a live owner needs to finish.
 constexpr uint32_t kSpinsBeforeHelping = 64;
 // Log slots kept free before the ring laps what is retained, see commit/retention.h: one claim in

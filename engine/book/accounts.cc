@@ -1,5 +1,6 @@
 #include "book/accounts.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/hash.h"
@@ -58,8 +59,8 @@ Result<void> check_limits(const AccountLimits& limits) {
 
 }  // namespace
 
-Error failure_of(Outcome outcome) {
-  const Code code = outcome == Outcome::sealed ? Code::book_closed : Code::backpressure;
+Error failure_of(const commit::Store& store, Outcome outcome) {
+  const Code code = outcome == Outcome::sealed ? store.closed_code() : Code::backpressure;
   return {code, false, 0, 0, {}};
 }
 
@@ -75,11 +76,13 @@ void Accounts::read(Unit unit, uint32_t words, commit::Executor* executor,
 }
 
 uint64_t Accounts::ledgers_opened() const {
-  return commit::peek_word(store_, tables_.book(), kLedgersOpened).value;
+  return std::min(commit::peek_word(store_, tables_.book(), kLedgersOpened).value,
+                  tables_.ledger_count());
 }
 
 uint64_t Accounts::accounts_opened() const {
-  return commit::peek_word(store_, tables_.book(), kAccountsOpened).value;
+  return std::min(commit::peek_word(store_, tables_.book(), kAccountsOpened).value,
+                  tables_.account_count());
 }
 
 Result<LedgerInfo> Accounts::ledger_at(uint32_t index) const {
@@ -135,7 +138,7 @@ Result<LedgerInfo> Accounts::open_ledger(log::LogWriter& writer, std::string_vie
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::committed)
       return LedgerInfo{static_cast<uint32_t>(index), std::string(name), scale};
-    if (result.outcome != Outcome::conflict) return failure_of(result.outcome);
+    if (result.outcome != Outcome::conflict) return failure_of(store_, result.outcome);
   }
 }
 
@@ -278,7 +281,7 @@ Result<Account> Accounts::open(log::LogWriter& writer, const AccountId& id,
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::committed)
       return Account{static_cast<uint32_t>(index), ledger->index};
-    if (result.outcome != Outcome::conflict) return failure_of(result.outcome);
+    if (result.outcome != Outcome::conflict) return failure_of(store_, result.outcome);
   }
 }
 
@@ -309,7 +312,7 @@ Result<void> Accounts::set_limits(log::LogWriter& writer, Account account,
             profile.value[kMaxAvailable]);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::committed) return {};
-    if (result.outcome != Outcome::conflict) return failure_of(result.outcome);
+    if (result.outcome != Outcome::conflict) return failure_of(store_, result.outcome);
   }
 }
 
@@ -328,7 +331,7 @@ Result<void> Accounts::close(log::LogWriter& writer, Account account, int64_t no
     set.set(tables_.account(account.index), kTraits, hot.version, traits | kClosed, traits);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::committed) return {};
-    if (result.outcome != Outcome::conflict) return failure_of(result.outcome);
+    if (result.outcome != Outcome::conflict) return failure_of(store_, result.outcome);
   }
 }
 

@@ -50,6 +50,6 @@ class Accounts {
 };
 
 // How an uncommitted attempt ended, as the caller is told; conflict never gets here.
-Error failure_of(commit::Outcome outcome);
+Error failure_of(const commit::Store& store, commit::Outcome outcome);
 
 }  // namespace casbook::book

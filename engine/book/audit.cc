@@ -83,6 +83,10 @@ Result<AuditReport> audit(const commit::Store& store, const Tables& tables,
                           const Accounts& accounts) {
   AuditReport report;
   auto book = read_book(store, tables, accounts, {});
+  if (!book && book.error().code == Code::damaged) {
+    report.problems.push_back("the record of the last commit is damaged");
+    return report;
+  }
   if (!book) return book.error();
   report.accounts = book->accounts.size();
   report.position = book->position;

@@ -54,6 +54,7 @@ enum BucketWord : uint32_t {
   kEntries = 3,  // 3 entries of 4 words
 };
 constexpr uint32_t kBucketEntries = 3;
+constexpr uint32_t kBucketWordsUsed = 15;
 enum IdEntryWord : uint32_t { kIdLow = 0, kIdHigh = 1, kIdAnswer = 2, kIdContent = 3, kIdEntryWords = 4 };
 
 class Tables {

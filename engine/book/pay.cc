@@ -126,7 +126,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
   set_.clear();
   // [gate] Before everything but bad arguments.
   if (!(store_.control().gate.load_acquire() & 1)) {
-    answer = refusal(Code::book_closed);
+    answer = refusal(store_.closed_code());
     return Step::answered;
   }
   const int64_t now = book_time_ms(store_);
@@ -294,7 +294,7 @@ Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards,
       return Step::again;
     case Outcome::sealed:
     case Outcome::backpressure:
-      answer = failure_of(result.outcome);
+      answer = failure_of(store_, result.outcome);
       return Step::answered;
     case Outcome::committed:
       break;

@@ -125,6 +125,10 @@ int64_t IdForm::own_time_ms() const {
 
 void PaymentIds::make_key(const PaymentId& id, Key& key) const {
   key.form.take(id.value);
+  hash_form(key);
+}
+
+void PaymentIds::hash_form(Key& key) const {
   const uint64_t shape = uint64_t{key.form.kind} << 8 | key.form.bytes;
   const size_t bytes = key.form.is_long() ? sizeof(key.form.words) : 2 * sizeof(uint64_t);
   // Three parts of one hash: the top chooses the home, the middle the stride, the end the print.
@@ -159,7 +163,7 @@ std::optional<IdAnswer> PaymentIds::find(const PaymentId& id) const {
   make_key(id, key);
   CellImage image;
   for (uint32_t k = 0; k < kIdChainMax; ++k) {
-    commit::peek_cell(store_, bucket(key, k), kEntries + kBucketEntries * kIdEntryWords, image);
+    commit::peek_cell(store_, bucket(key, k), kBucketWordsUsed, image);
     const uint32_t entry = find_entry(image, key.fingerprint, key.form);
     if (entry != kNoEntry) return answer_of(image, entry);
     if (image.value[kOver] == 0) break;
@@ -192,7 +196,7 @@ bool PaymentIds::plan_common(commit::Executor& executor, const Key& key, int64_t
 
 IdPlan PaymentIds::plan_slow(commit::Executor& executor, const Key& key, int64_t now_ms,
                              commit::WriteSet& set) {
-  constexpr uint32_t kAllWords = kEntries + kBucketEntries * kIdEntryWords;
+  constexpr uint32_t kAllWords = kBucketWordsUsed;
   CellImage* const heads = heads_;
   Unit units[kIdChainMax];
   bool full_image[kIdChainMax] = {};
@@ -349,6 +353,38 @@ void PaymentIds::move_horizon(log::LogWriter& writer, int64_t now_ms) const {
   set.set(tables_.book(), kHorizon, image.version, static_cast<uint64_t>(target),
           image.value[kHorizon]);
   writer.commit(set);  // a conflict means that somebody else moved it, or will
+}
+
+std::string PaymentIds::first_damage(const CellImage& bucket_image, Unit unit) const {
+  bool is_continued[kBucketEntries] = {};
+  for (uint32_t i = 0; i < kBucketEntries; ++i) {
+    const uint64_t print = fingerprint_at(bucket_image.value[kSummary], i);
+    if (print == 0 || print == kContinuation) continue;
+    const uint64_t answer = bucket_image.value[word_of(i, kIdAnswer)];
+    const uint32_t rest = static_cast<uint32_t>(answer & 7);
+    Key key;
+    key.form.kind = (answer >> 9) & 7;
+    key.form.bytes = (answer >> 3) & 63;
+    key.form.words = {bucket_image.value[word_of(i, kIdLow)],
+                      bucket_image.value[word_of(i, kIdHigh)], 0, 0, 0};
+    const std::string which = "entry " + std::to_string(i);
+    if (key.form.is_long() != (rest != 0) || rest > kBucketEntries || rest == i + 1)
+      return which + " goes on nowhere";
+    if (rest != 0) {
+      is_continued[rest - 1] = true;
+      key.form.words[2] = bucket_image.value[word_of(rest - 1, kIdLow)];
+      key.form.words[3] = bucket_image.value[word_of(rest - 1, kIdHigh)];
+      key.form.words[4] = bucket_image.value[word_of(rest - 1, kIdContent)];
+    }
+    hash_form(key);
+    bool is_in_chain = false;
+    for (uint32_t k = 0; k < kIdChainMax; ++k) is_in_chain |= bucket(key, k) == unit;
+    if (key.fingerprint != print || !is_in_chain) return which + " is not of its id";
+  }
+  for (uint32_t i = 0; i < kBucketEntries; ++i)
+    if (is_continued[i] != (fingerprint_at(bucket_image.value[kSummary], i) == kContinuation))
+      return "entry " + std::to_string(i) + " continues nothing";
+  return "";
 }
 
 PaymentIds::Fill PaymentIds::fill() const {

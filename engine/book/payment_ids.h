@@ -81,6 +81,9 @@ class PaymentIds {
   // Moves the horizon forward when it lags by a 64th of the window. One attempt.
   void move_horizon(log::LogWriter& writer, int64_t now_ms) const;
 
+  // What is wrong in the bucket at `unit`, whose image this is; empty: nothing.
+  std::string first_damage(const commit::CellImage& bucket, Unit unit) const;
+
   // Entries in use and room, for status. Scans all buckets.
   struct Fill {
     uint64_t entries_used, entries_total;
@@ -88,6 +91,7 @@ class PaymentIds {
   Fill fill() const;
 
  private:
+  void hash_form(Key& key) const;
   bool plan_common(commit::Executor& executor, const Key& key, int64_t now_ms);
   void put_entry(commit::WriteSet& set, uint32_t entry, uint64_t low, uint64_t high,
                  uint64_t answer, uint64_t content) const;

@@ -1,4 +1,4 @@
-// create, destroy, audit, ledger open.
+// create, destroy, ledger open.
 #include <charconv>
 
 #include <grp.h>
@@ -36,23 +36,12 @@ constexpr CommandText kDestroyText{
     "Example:\n"
     "  casbook destroy demo"};
 
-constexpr CommandText kAuditText{
-    "audit", "Prove that no money appeared or vanished",
-    "Adds up all accounts at one position and follows the chain of the records. Exit code 1 when\n"
-    "there is a problem.\n"
-    "\n"
-    "Examples:\n"
-    "  casbook audit demo\n"
-    "  casbook audit demo --json"};
-
 constexpr CommandText kLedgerOpenText{"open", "Open a ledger: one currency or unit",
                                       "Opening it again with the same scale changes nothing.\n"
                                       "\n"
                                       "Examples:\n"
                                       "  casbook ledger open demo CZK --scale 2\n"
                                       "  casbook ledger open demo points --scale 0"};
-
-constexpr uint32_t kAuditTriesMax = 10;  // an audit is overrun by a ring that turns over meanwhile
 
 template <class Number>
 bool parse_number(const std::string& text, int base, Number& number) {
@@ -130,22 +119,6 @@ ExitCode destroy(const std::string& book, const Common& common) {
   return ExitCode::done;
 }
 
-ExitCode audit(const std::string& name, const Common& common) {
-  auto book = Book::observe(name, common.directory);
-  if (!book) return refuse(common, book.error());
-  auto report = book->audit();
-  for (uint32_t i = 1; i < kAuditTriesMax && !report && report.error().code == Code::overrun; ++i)
-    report = book->audit();
-  if (!report) return refuse(common, report.error());
-  const Json object = {{"ok", report->ok},
-                       {"accounts", report->accounts},
-                       {"records", report->records},
-                       {"position", std::to_string(report->position.value)},
-                       {"problems", report->problems}};
-  print_object(object, common.json);
-  return report->ok ? ExitCode::done : ExitCode::refused;
-}
-
 struct LedgerArguments {
   std::string book, ledger;
   uint64_t scale = 0;
@@ -193,13 +166,6 @@ void add_destroy(Menu& menu) {
   add_book(command, *book);
 }
 
-void add_audit(Menu& menu) {
-  auto book = std::make_shared<std::string>();
-  CLI::App& command = menu.command(menu.root(), kAuditText,
-                                   [book](const Common& common) { return audit(*book, common); });
-  add_book(command, *book);
-}
-
 void add_ledger(Menu& menu) {
   auto arguments = std::make_shared<LedgerArguments>();
   CLI::App& ledger = menu.group("ledger", "Ledgers: one currency or unit each");
@@ -219,7 +185,6 @@ void add_ledger(Menu& menu) {
 void add_book_commands(Menu& menu) {
   add_create(menu);
   add_destroy(menu);
-  add_audit(menu);
   add_ledger(menu);
 }
 

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   add_book_commands(menu);
   add_status_commands(menu);
   add_top_command(menu);
+  add_care_commands(menu);
   add_account_commands(menu);
   add_balance_command(menu);
   add_payment_commands(menu);

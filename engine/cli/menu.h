@@ -51,6 +51,7 @@ class Menu {
 void add_book_commands(Menu& menu);
 void add_status_commands(Menu& menu);
 void add_top_command(Menu& menu);
+void add_care_commands(Menu& menu);
 void add_account_commands(Menu& menu);
 void add_balance_command(Menu& menu);
 void add_payment_commands(Menu& menu);

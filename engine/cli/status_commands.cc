@@ -42,6 +42,7 @@ Json status_json(const BookStatus& status) {
           {"path", status.path},
           {"bytes", status.bytes},
           {"open", status.open},
+          {"quarantined", status.quarantined},
           {"term", std::to_string(status.term)},
           {"position", std::to_string(status.position.value)},
           {"accounts", status.accounts},
@@ -83,7 +84,7 @@ std::string position_text(Position position) {
 Json status_for_people(const BookStatus& status) {
   return {{"book", status.name},
           {"path", status.path + ", " + std::to_string(status.bytes >> 20) + " MiB"},
-          {"open", status.open},
+          {"open", status.quarantined ? Json("no: quarantined") : Json(status.open)},
           {"position", position_text(status.position)},
           {"accounts", of_at_most(status.accounts, status.accounts_max)},
           {"ledgers", of_at_most(status.ledgers, status.ledgers_max)},

@@ -53,6 +53,13 @@ void Executor::run_session(uint32_t session) {
     if (status_state(status) == State::initial) continue;
     BodyCopy copy;
     if (copy_body(make_reference(session, i, status_sequence(status)), copy)) run(copy.body);
+    // Still this one, still undecided: not what anybody wrote. Its descriptor has to be used again.
+    base::AtomicPair& shared = store_.descriptor(session, i).status;
+    if (status_state(status) == State::undecided &&
+        shared.lo.load_acquire() == status)  // [decide]
+      shared.cas16_acq_rel({status, shared.hi.load_relaxed()},
+                           {make_status(status_sequence(status), State::aborted),
+                            static_cast<uint64_t>(AbortReason::sealed)});
   }
 }
 
@@ -198,9 +205,17 @@ bool Executor::judge(const Body& body, uint32_t& failed_entry) {
 
 bool Executor::claim(const Body& body, uint64_t& lsn) {
   // Progress: a round ends by our claim, by a decision that another executor made, or because the
-  // log moved on by a lap or more than kTailLagMax slots, that is by the commits of others.
-  for (;;) {
-    const uint64_t from = hint_;
+  // log moved on by a lap or more than kTailLagMax slots, that is by the commits of others. Rounds
+  // in which it does not move are a log that nobody wrote.
+  uint32_t idle_rounds = 0;
+  for (uint64_t last = UINT64_MAX, from;; last = from) {
+    from = hint_;
+    idle_rounds = from == last ? idle_rounds + 1 : 0;
+    if (idle_rounds > kIdleRoundsMax) {
+      contain_damage();
+      abort(body, AbortReason::sealed);
+      return false;
+    }
     // The hint was read from the tail before this status: below it everything is decided, so
     // "undecided" means "not claimed below the hint" (I5).
     if (!base::mutated(Mutant::no_status_before_claim) && !is_undecided(body)) return false;
@@ -251,7 +266,7 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
           // A hint beyond the end would leave a hole: the slot before the first empty one is
           // filled, or lapped if this process slept since it looked.
           const uint64_t previous = store_.slot(p - 1).lo.load_relaxed();
-          CASBOOK_ASSERT(previous != p - 1 - store_.ring_slots());
+          if (previous == p - 1 - store_.ring_slots()) contain_damage();
           if (previous != p - 1) {
             refresh_hint();
             break;
@@ -271,7 +286,7 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
   }
 }
 
-Decision Executor::read_decision(const Body& body) const {
+Decision Executor::read_decision(const Body& body) {
   // [decide] Acquire, detail between two looks at the status.
   const uint64_t status = body.descriptor->status.lo.load_acquire();
   if (!is_instance(status, body.sequence)) return {};
@@ -280,8 +295,9 @@ Decision Executor::read_decision(const Body& body) const {
   base::acquire_fence();
   if (body.descriptor->status.lo.load_relaxed() != status) return {};
   const State state = status_state(status);
-  CASBOOK_ASSERT(state == State::committed || state == State::aborted);
-  return {state, detail};
+  if (state == State::committed || state == State::aborted) return {state, detail};
+  contain_damage();
+  return {};
 }
 
 void Executor::apply_and_release(const Body& body, const Decision& decision, const Held& held) {
@@ -345,11 +361,12 @@ uint64_t Executor::greatest_word_version(Unit unit) const {
   const uint32_t words = store_.word_count(unit);
   for (uint32_t i = 0; i < words; ++i)
     greatest = std::max(greatest, cell.word(i).hi.load_relaxed());
-  return greatest;
+  return greatest & ~kReferenceBit;  // a version has none: the cell becomes free, whatever it holds
 }
 
-// False: the instance was recycled, so it is decided and all its locks were released.
-bool Executor::copy_body(uint64_t reference, BodyCopy& copy) const {
+// False: the instance was recycled, so it is decided and all its locks were released; or it is none
+// that anybody wrote, and then nobody can run it.
+bool Executor::copy_body(uint64_t reference, BodyCopy& copy) {
   Descriptor* descriptor = store_.find_descriptor(reference);
   if (!descriptor) return false;
   Body& body = copy.body;
@@ -366,7 +383,7 @@ bool Executor::copy_body(uint64_t reference, BodyCopy& copy) const {
   body.count = std::min<uint32_t>(head & 0xff, kEntriesMax);
   body.event_1 = static_cast<uint32_t>(head >> 32);
   body.judged_count = 0;
-  bool in_bounds = true;
+  bool in_bounds = status_state(before) != State::initial;  // those have locked nothing yet
   for (uint32_t i = 0; i < body.count; ++i) {
     const Entry& entry = descriptor->entries[i];
     copy.entries[i] = {entry.where.load_relaxed(), entry.a.load_relaxed(), entry.b.load_relaxed(),
@@ -378,12 +395,19 @@ bool Executor::copy_body(uint64_t reference, BodyCopy& copy) const {
   // the sequence before, so a torn copy is seen here.
   base::acquire_fence();
   if (is_instance(descriptor->status.lo.load_relaxed(), body.sequence)) {
-    CASBOOK_ASSERT(in_bounds);
-    return true;
+    if (!in_bounds) contain_damage();
+    return in_bounds;
   }
   // [recycle] "Recycled" is also a statement about its locks: all released, and that is visible.
   base::acquire_fence();
   return false;
+}
+
+// Bytes that no crash and no race leaves behind. Nothing more is committed, reading goes on; what
+// stands in somebody's way is taken for a leftover, so that nobody waits for it.
+void Executor::contain_damage() {
+  store_.control().quarantine.store_release(1);           // [quarantine]
+  close_gate(store_.control().gate.load_acquire() >> 1);  // [gate]
 }
 
 // A lock put back by a late helper of an aborted instance, or on a guarded cell: the words are

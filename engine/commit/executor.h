@@ -78,12 +78,13 @@ class Executor {
   bool judge(const Body& body, uint32_t& failed_entry);
   // True: claimed at `lsn`. False: decided by somebody, or aborted here.
   bool claim(const Body& body, uint64_t& lsn);
-  Decision read_decision(const Body& body) const;
+  Decision read_decision(const Body& body);
   void apply_and_release(const Body& body, const Decision& decision, const Held& held);
   static bool write_words(Cell& cell, std::span<const EntryValue> entries, uint64_t position);
   uint64_t greatest_word_version(Unit unit) const;
 
-  bool copy_body(uint64_t reference, BodyCopy& copy) const;
+  bool copy_body(uint64_t reference, BodyCopy& copy);
+  void contain_damage();
   void remove_leftover(uint64_t reference, Unit unit);
 
   // tail.cc

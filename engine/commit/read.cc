@@ -119,8 +119,9 @@ void read_cell(const Store& store, Executor& executor, Unit unit, uint32_t words
 
 void peek_cell(const Store& store, Unit unit, uint32_t words, CellImage& image) {
   Cell& cell = store.cell(unit);
-  // Progress: another round means that the lock or its instance changed: a commit elsewhere.
-  for (;;) {
+  // Progress: another round means that the lock or its instance changed: a commit elsewhere. Where
+  // nothing ever changes, nobody wrote that lock: the words are what there is.
+  for (uint32_t round = 0;; ++round) {
     const uint64_t state = cell.state.load_acquire();  // [release]
     if (!is_reference(state)) {
       load_words(store, unit, words, image);
@@ -141,6 +142,7 @@ void peek_cell(const Store& store, Unit unit, uint32_t words, CellImage& image) 
     base::acquire_fence();  // [word]
     uint64_t position = 0;
     const Verdict verdict = judge_lock(store, state, from, position);
+    if (verdict == Verdict::look_again && round > kIdleRoundsMax) return;
     if (verdict == Verdict::look_again) continue;
     if (words_late) load_words(store, unit, words, image);
     if (verdict == Verdict::take_body && !overlay_body(store, state, unit, position, image))

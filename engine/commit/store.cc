@@ -24,6 +24,37 @@ Store::Store(const arena::Mapping& mapping)
   CASBOOK_ASSERT((ring_mask_ & (ring_mask_ + 1)) == 0);
 }
 
+const char* Store::fault_of(const arena::Mapping& mapping) {
+  const arena::Geometry& geometry = mapping.geometry();
+  const auto holds = [&](Region region, uint64_t count, uint64_t bytes) {
+    return mapping.header().regions[static_cast<uint32_t>(region)].bytes / bytes >= count;
+  };
+  if (geometry.records == 0 || (geometry.records & (geometry.records - 1)) != 0)
+    return "records: not a power of two";
+  if (geometry.sessions == 0 || geometry.attachments == 0) return "sessions: none";
+  if (geometry.block_bytes != kBlockBytesDefault) return "blocks: of a size that is not ours";
+  if (!holds(Region::log_slots, geometry.records, sizeof(LogSlot)) ||
+      !holds(Region::record_index, geometry.records, sizeof(IndexSlot)))
+    return "records: more than their regions hold";
+  if (!holds(Region::descriptors, geometry.sessions * kDescriptorsPerSession, sizeof(Descriptor)))
+    return "sessions: more than their descriptors' region holds";
+  if (!holds(Region::block_states, geometry.blocks, sizeof(base::AtomicU64)) ||
+      !holds(Region::blocks, geometry.blocks, geometry.block_bytes))
+    return "blocks: more than their regions hold";
+  constexpr uint64_t kCellsMin[arena::kCellTableCount] = {1, 1, 1, 1, 1, kIdChainMax, 1};
+  const uint64_t units =
+      mapping.header().regions[static_cast<uint32_t>(Region::cells)].bytes / kUnitBytes;
+  for (uint32_t t = 0; t < arena::kCellTableCount; ++t) {
+    const auto& table = mapping.cells(static_cast<CellTable>(t));
+    if (table.count < kCellsMin[t]) return "a table of cells is too small";
+    if (table.count > (units - table.first_unit) / units_of(kTableWords[t]))
+      return "a table of cells is larger than its region";
+  }
+  if (mapping.cells(CellTable::accounts).count != mapping.cells(CellTable::profiles).count)
+    return "accounts: not as many as profiles";
+  return nullptr;
+}
+
 uint32_t Store::word_count(Unit unit) const {
   return static_cast<uint32_t>(
       std::min<uint64_t>(cell(unit).word_count.load_relaxed(), kCellWordsMax));

@@ -37,6 +37,16 @@ class Store {
 
   const arena::Mapping& mapping() const { return mapping_; }
 
+  // Why nothing is committed while the gate is shut.
+  Code closed_code() const {
+    // [quarantine] Acquire: set before the SEAL that shut the gate.
+    return control_->quarantine.load_acquire() != 0 ? Code::quarantined : Code::book_closed;
+  }
+
+  // Null when what the header says fits this layer and those above: the arena layer checks only that
+  // regions and tables lie within the file.
+  static const char* fault_of(const arena::Mapping& mapping);
+
   // Format of a fresh arena: log slots, gate, retention, and the word counts of all cells.
   static void format(arena::Mapping& mapping, bool gate_open);
 

@@ -33,13 +33,16 @@ void Executor::help_tail(uint64_t lsn) {
 
 uint64_t Executor::first_empty() {
   // Bounded by the commits of others while we look; another round: by a lap of them.
-  for (;;) {
+  uint64_t last = 0;
+  for (uint32_t idle_rounds = 0;; ++idle_rounds) {
     refresh_hint();
     uint64_t p = hint_;
+    if (p != last) idle_rounds = 0;
+    last = p;
     // [claim] Acquire: what is below p is visible.
     uint64_t found = store_.slot(p).lo.load_acquire();
     for (; found == p; found = store_.slot(p).lo.load_acquire()) ++p;  // [claim]
-    if (found == p - store_.ring_slots()) return p;
+    if (found == p - store_.ring_slots() || idle_rounds > kIdleRoundsMax) return p;
   }
 }
 

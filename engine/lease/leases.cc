@@ -24,8 +24,8 @@ Result<void> check_ttl(std::chrono::milliseconds ttl) {
   return Error{Code::bad_argument, false, 0, 0, "ttl: expected 1 ms to 24 h"};
 }
 
-Error failure_of(Outcome outcome) {
-  return {outcome == Outcome::sealed ? Code::book_closed : Code::backpressure, false, 0, 0, {}};
+Error failure_of(const commit::Store& store, Outcome outcome) {
+  return {outcome == Outcome::sealed ? store.closed_code() : Code::backpressure, false, 0, 0, {}};
 }
 
 int64_t deadline_after(int64_t now_ns, std::chrono::milliseconds ttl) {
@@ -172,7 +172,7 @@ Result<Grant> Leases::grant(log::LogWriter& writer, std::string_view name, const
   base::fault_point(FaultPoint::lease_before_acquire);
   const auto result = writer.commit(set);
   conflict = result.outcome == Outcome::conflict;
-  if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+  if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
   base::fault_point(FaultPoint::lease_after_acquire);
   const Grant grant = grant_of(found.unit, result.position, deadline, 1);
   if (grant.remaining.count() <= 0) return Code::lease_expired;  // we were stopped meanwhile
@@ -194,7 +194,7 @@ Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
   base::fault_point(FaultPoint::lease_before_acquire);
   const auto result = writer.commit(set);
   conflict = result.outcome == Outcome::conflict;
-  if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+  if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
   base::fault_point(FaultPoint::lease_after_acquire);
   const Grant grant =
       grant_of(found.unit, found.image.word_version[kHolder], deadline, count);
@@ -230,7 +230,7 @@ Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
     base::fault_point(FaultPoint::lease_before_renew);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::conflict) continue;
-    if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+    if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
     base::fault_point(FaultPoint::lease_after_renew);
     const Grant grant =
         grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
@@ -270,7 +270,7 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
     base::fault_point(FaultPoint::lease_before_release);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::conflict) continue;
-    if (result.outcome != Outcome::committed) return failure_of(result.outcome);
+    if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
     base::fault_point(FaultPoint::lease_after_release);
     return released;
   }

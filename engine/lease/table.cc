@@ -72,4 +72,33 @@ Found Table::find(std::string_view name, commit::Executor* executor) const {
   return found;
 }
 
+namespace {
+
+std::string look_at_lease(const commit::Store& store, const commit::CellImage& image) {
+  if (image.value[kNameBytes] > kLeaseNameBytesMax)
+    return "a name of " + std::to_string(image.value[kNameBytes]) + " bytes";
+  const uint64_t holder = image.value[kHolder];
+  const bool is_attached = holder != 0 && holder != kDetached;
+  if (is_attached &&
+      arena::AttachmentRef{holder}.index() >= store.mapping().geometry().attachments)
+    return "held by attachment " + std::to_string(arena::AttachmentRef{holder}.index()) +
+           ", which is none";
+  if (holder != 0 && (image.value[kCount] == 0 || image.value[kNameBytes] == 0))
+    return "held, without a count or a name";
+  return "";
+}
+
+}  // namespace
+
+void check_leases(const commit::Store& store, base::Findings& findings) {
+  const Table table(store);
+  commit::CellImage image;
+  for (uint64_t i = 0; i < table.count() && !findings.is_full(); ++i)
+    findings.check([&] {
+      commit::peek_cell(store, table.at(i), kWordsUsed, image);
+      const std::string wrong = look_at_lease(store, image);
+      return wrong.empty() ? wrong : "lease " + std::to_string(i) + ": " + wrong;
+    });
+}
+
 }  // namespace casbook::lease

@@ -8,6 +8,7 @@
 
 #include <string_view>
 
+#include "base/findings.h"
 #include "commit/read.h"
 #include "lease/layout.h"
 
@@ -46,5 +47,8 @@ class Table {
 };
 
 std::string name_of(const commit::CellImage& image);
+
+// Names and holders in bounds. Writes nothing.
+void check_leases(const commit::Store& store, base::Findings& findings);
 
 }  // namespace casbook::lease

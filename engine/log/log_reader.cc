@@ -46,6 +46,11 @@ Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t referenc
                                                                              : Try::moved;
 }
 
+// Slot or index of the LSN hold a later one: the floor was raised before that.
+Fetch lapped(const commit::Store& store, uint64_t lsn) {
+  return is_above_floor(store, lsn) ? Fetch::damaged : Fetch::overrun;
+}
+
 void make_mark_record(uint64_t lsn, uint64_t mark, Record& record) {
   record = {};
   record.position = Position::of(commit::mark_epoch(mark), lsn);
@@ -65,7 +70,8 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
     const uint64_t where = index.hi.load_relaxed();
     base::acquire_fence();  // [record]
     if (index.lo.load_relaxed() != indexed) continue;
-    if (indexed > lsn && !base::mutated(base::Mutant::reader_skips_floor)) return Fetch::overrun;
+    if (indexed > lsn && !base::mutated(base::Mutant::reader_skips_floor))
+      return lapped(store, lsn);
     if (indexed == lsn) {
       const Try result = fetch_copy(store, lsn, where, record);
       if (result == Try::moved) return Fetch::overrun;
@@ -80,7 +86,7 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
     if (slot_lsn == lsn - store.ring_slots()) return Fetch::end;
     // Signed: a slot that was never claimed holds a number below zero.
     if (slot_lsn != lsn)
-      return static_cast<int64_t>(slot_lsn - lsn) < 0 ? Fetch::end : Fetch::overrun;
+      return static_cast<int64_t>(slot_lsn - lsn) < 0 ? Fetch::end : lapped(store, lsn);
     if (!commit::is_reference(content)) {
       make_mark_record(lsn, content, record);
       return Fetch::got;
@@ -96,12 +102,16 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
 
 uint64_t log_end(const commit::Store& store) {
   // Bounded by the commits of others while we look; another round: by a lap of them.
-  for (;;) {
+  uint64_t last = 0;
+  for (uint32_t idle_rounds = 0;; ++idle_rounds) {
     // [tail] Acquire: everything below is claimed.
     uint64_t p = store.control().tail.load_acquire();
+    if (p != last) idle_rounds = 0;
+    last = p;
     uint64_t found = store.slot(p).lo.load_acquire();                 // [claim]
     for (; found == p; found = store.slot(p).lo.load_acquire()) ++p;  // [claim]
     if (found == p - store.ring_slots()) return p;
+    if (idle_rounds > kIdleRoundsMax) return commit::kFirstLsn;  // the tail is damaged
   }
 }
 

@@ -35,4 +35,10 @@ struct AuditReport {
   std::vector<std::string> problems;
 };
 
+struct CheckReport {
+  bool ok = false;
+  Position position;                  // of the last commit, when the check began
+  std::vector<std::string> problems;  // at most 100, each naming its place
+};
+
 }  // namespace casbook

@@ -65,7 +65,7 @@ struct BookStatus {
   uint64_t records_held = 0, records_max = 0;
   Position position;                   // of the last commit
   uint64_t term = 0;
-  bool open = false;
+  bool open = false, quarantined = false;
   uint64_t takeovers = 0;
   std::vector<SessionStatus> sessions;
   std::vector<FollowerStatus> followers;
@@ -130,6 +130,16 @@ class CASBOOK_EXPORT Book {
   Result<PaymentInfo> lookup(const PaymentId& id) const;
   // Conservation at one position, and the chain of the records. Errors: overrun: try again.
   Result<AuditReport> audit() const;
+
+  // Looks for damage in everything the arena holds, the audit included; writes nothing, and the book
+  // may be in use. A finding counts only when several looks agree.
+  CheckReport check() const;
+
+  // On: no commit is claimed any more once this returns, by anybody: every writing call answers
+  // `quarantined`, reading goes on. Off: the book is open again. Each On ends a term, of which there
+  // are 32,767. Idempotent. A crash inside leaves the book open or quarantined. Errors: read_only; off also
+  // backpressure.
+  Result<void> set_quarantine(bool on);
 
   // A reader from the oldest record (`from` {}) or from a position. Errors: overrun, undone.
   Result<LogReader> read_log(Position from = {}) const;

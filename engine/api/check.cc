@@ -1,0 +1,71 @@
+// Book::check() and Book::set_quarantine(): what is done when a book is in doubt.
+#include <casbook/book.h>
+
+#include "api/book_impl.h"
+#include "book/check.h"
+#include "commit/check.h"
+#include "commit/executor.h"
+#include "commit/retention.h"
+#include "lease/table.h"
+#include "log/check.h"
+#include "log/log_reader.h"
+
+namespace casbook {
+
+CheckReport Book::check() const {
+  CheckReport report;
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return report;
+  base::Findings findings;
+  commit::check_log(core.store, findings);
+  // What follows scans the log, and would never end in one that is not contiguous.
+  if (findings.list().empty()) {
+    report.position = position();
+    commit::check_cells(core.store, findings);
+    commit::check_descriptors(core.store, findings);
+    log::check_records(core.store, findings);
+    log::check_blocks(core.store, findings);
+    log::check_followers(core.store, findings);
+  }
+  if (findings.list().empty()) {
+    book::check_accounts(core.store, core.tables, core.accounts, findings);
+    book::check_payment_ids(core.store, core.tables, core.ids, findings);
+    lease::check_leases(core.store, findings);
+    if (const auto audited = audit())
+      for (const std::string& problem : audited->problems) findings.add(problem);
+  }
+  report.problems = findings.list();
+  report.ok = report.problems.empty();
+  return report;
+}
+
+// Crash windows: Q1 the word is set, the gate open: the book works, and the word is not looked at.
+// Q2 sealed: quarantined. Q3 open again, the word still set: as Q1.
+Result<void> Book::set_quarantine(bool on) {
+  const api::Core& core = *impl_->core;
+  if (core.is_forked()) return Code::forked;
+  if (!core.attachment) return Code::read_only;
+  commit::Executor executor(core.store);
+  base::AtomicU64& word = core.store.control().quarantine;
+  // Marks do not look for room themselves: beside a follower that holds a full ring there is room
+  // for some, which are kept for shutting the book.
+  const bool has_room = commit::Retention(core.store).admits(log::log_end(core.store));
+  if (!on && !has_room) return Code::backpressure;
+  const auto gate = [&] { return core.store.control().gate.load_acquire(); };  // [gate]
+  if (on) {
+    // [quarantine] Before the SEAL: who finds the gate shut by it sees why.
+    word.store_release(1);
+    base::fault_point(base::FaultPoint::quarantine_before_seal);
+    // Progress: another round means that somebody opened the book meanwhile.
+    for (uint64_t seen = gate(); seen & 1; seen = gate()) executor.seal(seen >> 1);
+    return {};
+  }
+  if (const uint64_t seen = gate(); !(seen & 1) && word.load_relaxed() != 0) {
+    executor.open((seen >> 1) + 1);
+    base::fault_point(base::FaultPoint::quarantine_after_open);
+  }
+  word.store_release(0);  // [quarantine]
+  return {};
+}
+
+}  // namespace casbook

@@ -72,8 +72,8 @@ class CommitHistory {
   const Claim* find_claim(uint64_t lsn) const {
     return lsn >= commit::kFirstLsn && lsn < end() ? &claims[lsn - commit::kFirstLsn] : nullptr;
   }
-  // When the state was that the running process may not fall behind of: now; in weak memory the last
-  // claim that happened before, for nothing else tells it of later ones.
+  // The time of the state that the running process may not fall behind: now; in weak memory that of
+  // the last claim that happened before, for nothing tells it of later ones.
   uint64_t known();
   // The end of the log as it was at that step.
   uint64_t end_at(uint64_t step) const;

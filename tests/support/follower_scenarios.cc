@@ -42,10 +42,7 @@ void follow_some(Stage& stage, Follower& follower, uint64_t count) {
   log::Record record;
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t lsn = follower.next_lsn();
-    Fetch result = follower.next(record);
-    // In weak memory it may learn late of what was claimed.
-    while (result == Fetch::end && weakness.is_on) result = follower.next(record);
-    stage.expect(result == Fetch::got, "a follower lost a record");
+    stage.expect(follower.next(record) == Fetch::got, "a follower lost a record");
     stage.expect(same_record(record, stage.world.history.find_claim(lsn)->record),
                  "a follower got another record");
   }

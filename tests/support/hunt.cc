@@ -21,10 +21,14 @@ std::string run_all(std::span<const Scenario> scenarios) {
 
 }  // namespace
 
+std::string run_core_scenarios() {
+  const std::string violation = run_all(commit_scenarios());
+  return violation.empty() ? run_all(gate_scenarios()) : violation;
+}
+
 std::string run_scenarios() {
-  for (const auto scenarios : {commit_scenarios(), gate_scenarios(), follower_scenarios()})
-    if (const std::string violation = run_all(scenarios); !violation.empty()) return violation;
-  return "";
+  const std::string violation = run_core_scenarios();
+  return violation.empty() ? run_all(follower_scenarios()) : violation;
 }
 
 std::string run_long_scenarios() { return run_all(log_scenarios()); }

@@ -98,7 +98,7 @@ bool WeakMemory::happened_before(const Stamp& stamp) const {
 
 // --- words ---------------------------------------------------------------------------------------
 
-// A word that was stored to by other means (as it was formatted, or by its owner alone) begins anew:
+// A word that was stored to by other means (when it was formatted, or initialised) begins anew:
 // nobody reads what was before.
 uint32_t WeakMemory::find(const uint64_t* word) {
   const auto [found, is_new] = numbers_.try_emplace(word, static_cast<uint32_t>(words_.size()));

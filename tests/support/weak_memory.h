@@ -1,23 +1,23 @@
 // Memory as the language promises it and no better: release and acquire, relaxed accesses, fences,
-// release sequences and stale reads. A machine for the views of "promise-free" C11: Kang and others,
-// "A promising semantics" (2017), without promises.
+// release sequences and stale reads. A machine for the views of promise-free C11: Kang and others,
+// "A promising semantics for relaxed-memory concurrency" (2017), without promises.
 //
 //   word      every store to it is kept, in modification order
 //   process   a view: of each word the oldest store that it may still read
 //   store     carries a view: what its reader knows if the reader acquires it
 //
 // A load returns any store from the reader's view on, by chance: late now and then, late in a few
-// words, or in spells in which a process sees next to nothing new. Acquiring joins the store's view to
-// the reader's; a relaxed load does so at the reader's next acquire fence. A release store carries
-// the view of its process, a relaxed one the view at the last release fence. A compare-and-swap that
-// succeeds reads the newest store and passes the view of that one on (the release sequence); one that
-// fails is a load, and may be late as any other. The words of a pair are loaded one by one, and
-// swapped at once.
+// words, or in spells in which a process sees next to nothing new. Acquiring joins the store's view
+// to the reader's; a relaxed load does so at the reader's next acquire fence. A release store
+// carries the view of its process, a relaxed one the view at the last release fence. A
+// compare-and-swap that succeeds reads the newest store and passes the view of that one on (the
+// release sequence); one that fails is a load, late as any other. The words of a pair are
+// loaded one by one, and swapped at once.
 //
-// What it cannot show: a load that depends on nothing reads a store of the future (no machine in use
-// does that through the engine's data dependencies), and a store that slips in front of another
-// process's store to the same word: of those, stored and not swapped by two processes at a time, the
-// engine has none. The 16-byte swap is acquire and release here; the machines make it stronger.
+// What it cannot show: a load that sees a store of the future (a machine may delay a load behind a
+// later store), and a store that slips in front of one that another process has made to the same
+// word: words that two processes store to and do not swap, the engine has none. The 16-byte swap is
+// acquire and release here; the machines make it stronger.
 //
 // A mutant is one place in the source whose order is dropped: Weakness::dropped.
 #pragma once

@@ -3,7 +3,9 @@
 // layout, no constructor, no destructor.
 //
 // In instrumented builds (tests) every access first calls the access hook: a deterministic
-// scheduler switches there, a crash test kills there. Plain builds compile to the bare instruction.
+// scheduler switches there, a crash test kills there; and a test may put a model in place of the
+// machine's memory, which is told the order and the caller. Plain builds have neither parameter nor
+// branch for that (memory_model.h): they compile to the bare instruction.
 #pragma once
 
 #include <cstdint>
@@ -17,31 +19,37 @@ namespace casbook::base {
 // except for compare-and-swap, which is a full barrier there.
 class AtomicU64 {
  public:
-  uint64_t load_relaxed() const {
+  uint64_t load_relaxed(CASBOOK_CALLER) const {
     access_point(this);
+    CASBOOK_MODEL(load(&value_, Order::relaxed, caller))
     return __atomic_load_n(&value_, __ATOMIC_RELAXED);
   }
-  uint64_t load_acquire() const {
+  uint64_t load_acquire(CASBOOK_CALLER) const {
     access_point(this);
+    CASBOOK_MODEL(load(&value_, Order::acquire, caller))
     return __atomic_load_n(&value_, __ATOMIC_ACQUIRE);
   }
-  void store_relaxed(uint64_t value) {
+  void store_relaxed(uint64_t value CASBOOK_AND_CALLER) {
     access_point(this);
+    CASBOOK_MODEL(store(&value_, value, Order::relaxed, caller))
     __atomic_store_n(&value_, value, __ATOMIC_RELAXED);
   }
-  void store_release(uint64_t value) {
+  void store_release(uint64_t value CASBOOK_AND_CALLER) {
     access_point(this);
+    CASBOOK_MODEL(store(&value_, value, Order::release, caller))
     __atomic_store_n(&value_, value, __ATOMIC_RELEASE);
   }
   // True when `expected` was there and `desired` is there now.
-  bool cas_acq_rel(uint64_t expected, uint64_t desired) {
+  bool cas_acq_rel(uint64_t expected, uint64_t desired CASBOOK_AND_CALLER) {
     cas_point(this);
+    CASBOOK_MODEL(cas(&value_, expected, desired, caller))
     return __atomic_compare_exchange_n(&value_, &expected, desired, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_ACQUIRE);
   }
   // Statistics only: nothing is ordered by it.
-  void add_relaxed(uint64_t amount) {
+  void add_relaxed(uint64_t amount CASBOOK_AND_CALLER) {
     access_point(this);
+    CASBOOK_MODEL(add_relaxed(&value_, amount, caller))
     __atomic_fetch_add(&value_, amount, __ATOMIC_RELAXED);
   }
   // For an owner's private bookkeeping before others can see the object.
@@ -63,8 +71,9 @@ class alignas(16) AtomicPair {
  public:
   AtomicU64 lo, hi;
 
-  bool cas16_acq_rel(Pair expected, Pair desired) {
+  bool cas16_acq_rel(Pair expected, Pair desired CASBOOK_AND_CALLER) {
     cas_point(this);
+    CASBOOK_MODEL(cas16(reinterpret_cast<uint64_t*>(this), expected, desired, caller))
     // __sync and not __atomic: the latter calls libatomic for 16 bytes.
     return __sync_bool_compare_and_swap(reinterpret_cast<Wide*>(this), wide(expected),
                                         wide(desired));
@@ -79,9 +88,18 @@ static_assert(sizeof(AtomicU64) == 8 && std::is_trivially_destructible_v<AtomicU
 static_assert(sizeof(AtomicPair) == 16 && alignof(AtomicPair) == 16);
 static_assert(std::is_standard_layout_v<AtomicU64> && std::is_trivially_copyable_v<AtomicU64>);
 
-inline void acquire_fence() { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
-inline void release_fence() { __atomic_thread_fence(__ATOMIC_RELEASE); }
-inline void full_fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void acquire_fence(CASBOOK_CALLER) {
+  CASBOOK_MODEL(fence(Order::acquire, caller))
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+inline void release_fence(CASBOOK_CALLER) {
+  CASBOOK_MODEL(fence(Order::release, caller))
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+inline void full_fence(CASBOOK_CALLER) {
+  CASBOOK_MODEL(fence(Order::seq_cst, caller))
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 // A run of words from private memory to shared, each as by store_relaxed(). In plain builds two
 // words move at once: x86-64 and ARM64 never tear an aligned 8-byte half of a 16-byte access.

@@ -3,11 +3,13 @@
 //  access point  before every access to shared memory: a scheduler switches or a killer strikes
 //  fault point   a named crash window of the protocol (fault_points.def lists them all)
 //  mutant        a seeded bug, switched at run time, that the test suite has to catch
+//  memory model  in place of the machine's memory (memory_model.h)
 #pragma once
 
 #include <cstdint>
 
 #include "base/limits.h"
+#include "base/memory_model.h"
 
 namespace casbook::base {
 
@@ -39,6 +41,7 @@ struct Probes {
   void (*pause)() = nullptr;
   void (*fault)(FaultPoint point) = nullptr;
   Mutant mutant = Mutant::none;
+  MemoryModel* memory = nullptr;
 };
 inline Probes probes;
 

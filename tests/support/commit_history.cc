@@ -17,6 +17,7 @@ void CommitHistory::watch_log() {
   Claim& claim = claims.emplace_back();
   claim.content = slot.hi.load_relaxed();
   claim.step = schedule.now();
+  if (schedule.memory()) claim.stamp = schedule.memory()->newest(reinterpret_cast<const uint64_t*>(&slot.lo));
   if (claim.is_mark()) {
     claim.record.position = Position::of(commit::mark_epoch(claim.content), lsn);
     claim.record.kind = commit::mark_kind(claim.content);
@@ -29,6 +30,14 @@ void CommitHistory::watch_log() {
     claim.entries.push_back({entry.where.load_relaxed(), entry.a.load_relaxed(),
                              entry.b.load_relaxed(), entry.c.load_relaxed()});
   }
+}
+
+uint64_t CommitHistory::known() {
+  if (!schedule.memory() || !schedule.is_inside()) return schedule.now();
+  schedule.outside([this] { watch_log(); });
+  for (size_t i = claims.size(); i-- > 0;)
+    if (schedule.memory()->happened_before(claims[i].stamp)) return claims[i].step;
+  return 0;
 }
 
 uint64_t CommitHistory::end_at(uint64_t step) const {

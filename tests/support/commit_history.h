@@ -23,6 +23,7 @@ struct Interval {
 // One slot of the log, taken from the descriptor at the very moment of its claim.
 struct Claim {
   uint64_t content = 0, step = 0;
+  WeakMemory::Stamp stamp;  // of its store, in weak memory
   log::Record record;
   std::vector<commit::EntryValue> entries;
 
@@ -71,6 +72,9 @@ class CommitHistory {
   const Claim* find_claim(uint64_t lsn) const {
     return lsn >= commit::kFirstLsn && lsn < end() ? &claims[lsn - commit::kFirstLsn] : nullptr;
   }
+  // The time of the state that the running process may not fall behind: now; in weak memory that of
+  // the last claim that happened before, for nothing tells it of later ones.
+  uint64_t known();
   // The end of the log as it was at that step.
   uint64_t end_at(uint64_t step) const;
 

@@ -23,7 +23,7 @@ Payer::Payer(World& world, uint32_t session)
     : world_(world), writer_(world.store(), adopted(world, session)) {}
 
 CellImage Payer::read(uint32_t account) {
-  CellSeen seen{.time = {world_.now(), 0}, .unit = world_.arena.account(account)};
+  CellSeen seen{.time = {world_.history.known(), 0}, .unit = world_.arena.account(account)};
   CellImage image;
   commit::read_cell(world_.store(), executor(), seen.unit, kAccountWords, image);
   seen.time.ended = world_.now();

@@ -27,6 +27,7 @@ std::string World::sweep_and_check() {
     for (uint64_t lsn = log::log_floor(store()); lsn < log::log_end(store()); ++lsn)
       fetch(*this, lsn);
   });
+  schedule.synchronise(sweeper);
   schedule.finish(sweeper);
   return schedule.has_failed() ? schedule.failure() : check_history(history);
 }
@@ -52,7 +53,7 @@ CellSeen seen_of(commit::Unit unit, Interval time, const commit::CellImage& imag
 }  // namespace
 
 void peek(World& world, uint32_t account) {
-  const uint64_t began = world.now();
+  const uint64_t began = world.history.known();
   const commit::Unit unit = world.arena.account(account);
   commit::CellImage image;
   commit::peek_cell(world.store(), unit, kAccountWords, image);
@@ -60,7 +61,7 @@ void peek(World& world, uint32_t account) {
 }
 
 void peek_word(World& world, uint32_t account, uint32_t word) {
-  const uint64_t began = world.now();
+  const uint64_t began = world.history.known();
   const commit::Unit unit = world.arena.account(account);
   const commit::WordImage image = commit::peek_word(world.store(), unit, word);
   CellSeen seen{.time = {began, world.now()}, .unit = unit, .first_word = word, .count = 1};
@@ -85,14 +86,14 @@ void note_snapshot(World& world, uint64_t began, bool is_past, Result<log::Snaps
 }  // namespace
 
 void take_snapshot(World& world) {
-  const uint64_t began = world.now();
+  const uint64_t began = world.history.known();
   const log::UnitRange all{0, world.arena.shape().accounts, 1};
   note_snapshot(world, began, false, log::take_snapshot(world.store(), all, kAccountWords));
 }
 
 void take_past_snapshot(World& world) {
-  const uint64_t began = world.now();
-  const uint64_t end = world.history.end();
+  const uint64_t began = world.history.known();
+  const uint64_t end = world.history.end_at(began);
   const uint64_t lsn = end - 1 - world.schedule.random().below(std::min<uint64_t>(end - 1, 20) + 1);
   const Claim* claim = world.history.find_claim(lsn);
   const log::UnitRange all{0, world.arena.shape().accounts, 1};
@@ -102,7 +103,7 @@ void take_past_snapshot(World& world) {
 }
 
 log::Fetch fetch(World& world, uint64_t lsn) {
-  FetchSeen seen{.time = {world.now(), 0}, .lsn = lsn};
+  FetchSeen seen{.time = {world.history.known(), 0}, .lsn = lsn};
   seen.result = log::fetch(world.store(), lsn, seen.record);
   seen.floor_after = log::log_floor(world.store());
   seen.time.ended = world.now();

@@ -10,14 +10,18 @@ WorldOptions Stage::default_options() {
 }
 
 Process& Stage::payer(uint32_t session, std::function<void(Payer&)> body) {
-  return world.schedule.spawn(static_cast<int>(session), [this, session, body = std::move(body)] {
+  return start(static_cast<int>(session), [this, session, body = std::move(body)] {
     Payer payer(world, session);
     body(payer);
   });
 }
 
-Process& Stage::other(std::function<void()> body) {
-  return world.schedule.spawn(next_id_++, std::move(body));
+Process& Stage::other(std::function<void()> body) { return start(next_id_++, std::move(body)); }
+
+Process& Stage::start(int id, std::function<void()> body) {
+  Process& process = world.schedule.spawn(id, std::move(body));
+  world.schedule.tell_of_ended(process);
+  return process;
 }
 
 Process& Stage::helper_of(uint32_t session) {

@@ -43,6 +43,8 @@ class Stage {
   World world;
 
  private:
+  Process& start(int id, std::function<void()> body);
+
   int next_id_ = 50;
 };
 

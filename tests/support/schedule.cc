@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include <signal.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ void tell_seed(int) {
 }  // namespace
 
 Schedule::Schedule(uint64_t seed) : seed_(seed), random_(seed) {
+  if (weakness.is_on) memory_ = std::make_unique<WeakMemory>(seed);
   active = this;
   active_seed = seed_;
   signal(SIGABRT, tell_seed);
@@ -55,8 +57,13 @@ Schedule::~Schedule() {
 
 Process& Schedule::add(int id, bool is_background, std::function<void()> body) {
   processes_.push_back(std::make_unique<Process>(id, is_background, std::move(body)));
-  processes_.back()->priority = static_cast<int64_t>(1000 + random_.below(1'000'000));
-  return *processes_.back();
+  Process& process = *processes_.back();
+  process.priority = static_cast<int64_t>(1000 + random_.below(1'000'000));
+  if (!memory_) return process;
+  process.number_ = memory_->add_process();
+  for (const auto& other : processes_)
+    if (other->id == id) memory_->tell(process.number_, other->number_);
+  return process;
 }
 
 // Outside of a process (a test looking at the arena) an access is just an access.
@@ -73,9 +80,25 @@ void Schedule::at_site(const Site& site) {
 void Schedule::step(Process& process) {
   ++steps_;
   running_ = &process;
+  if (memory_) memory_->run_as(process.number_);
   process.coroutine_.resume();
+  if (memory_) memory_->run_as(WeakMemory::kNobody);
   running_ = nullptr;
   if (observer_) observer_();
+}
+
+void Schedule::tell_of_ended(Process& process) {
+  if (!memory_) return;
+  for (const auto& other : processes_)
+    if (other->is_done()) memory_->tell(process.number_, other->number_);
+}
+
+void Schedule::outside(const std::function<void()>& look) {
+  Process* const inside = std::exchange(running_, nullptr);
+  base::MemoryModel* const model = std::exchange(base::probes.memory, nullptr);
+  look();
+  base::probes.memory = model;
+  running_ = inside;
 }
 
 bool Schedule::run_to(Process& process, const std::function<bool(const Site&)>& wanted, int nth) {

@@ -2,7 +2,8 @@
 // access to shared memory, every pause and every fault point is a place where another may go on.
 // A crash is a process that is never resumed, a stop is one that is not resumed for a while.
 //
-// Memory is sequentially consistent here: what weaker orders allow is argued in the code.
+// Memory is sequentially consistent, or as weak as its orders allow (weak_memory.h): as `weakness`
+// says when the schedule is made.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "base/probe.h"
 #include "support/coroutine.h"
 #include "support/random.h"
+#include "support/weak_memory.h"
 
 namespace casbook::test {
 
@@ -46,6 +48,7 @@ class Process {
  private:
   friend class Schedule;
   Coroutine coroutine_;
+  uint32_t number_ = 0;  // as the weak memory knows it
 };
 
 class Schedule {
@@ -56,6 +59,7 @@ class Schedule {
   Schedule(const Schedule&) = delete;
   Schedule& operator=(const Schedule&) = delete;
 
+  // In weak memory a process knows what the last one of its id knew: its end was proven.
   Process& spawn(int id, std::function<void()> body) { return add(id, false, std::move(body)); }
   Process& spawn_background(int id, std::function<void()> body) {
     return add(id, true, std::move(body));
@@ -85,6 +89,18 @@ class Schedule {
   Random& random() { return random_; }
   // Called after each access.
   void watch(std::function<void()> observer) { observer_ = std::move(observer); }
+  // Inside a process: as if outside, seeing all of memory and switching nowhere.
+  void outside(const std::function<void()>& look);
+
+  // Null: memory is sequentially consistent.
+  WeakMemory* memory() { return memory_.get(); }
+  // `process` sees all of memory from here on.
+  void synchronise(Process& process) {
+    if (memory_) memory_->synchronise(process.number_);
+  }
+  // `process` knows what those knew that have ended: whoever started it had waited for them.
+  void tell_of_ended(Process& process);
+  bool is_inside() const { return running_; }
 
  private:
   Process& add(int id, bool is_background, std::function<void()> body);
@@ -98,6 +114,7 @@ class Schedule {
   bool is_stopping_ = false;
   std::string failure_;
   std::function<void()> observer_;
+  std::unique_ptr<WeakMemory> memory_;
 };
 
 }  // namespace casbook::test

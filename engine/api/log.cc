@@ -10,6 +10,24 @@ namespace casbook {
 
 using log::Fetch;
 
+// The public numbers are those of the format; translate() casts.
+constexpr bool is_same(RecordKind shown, commit::Kind kept) {
+  return static_cast<uint8_t>(shown) == static_cast<uint8_t>(kept);
+}
+static_assert(is_same(RecordKind::other, commit::Kind::none) &&
+              is_same(RecordKind::open_ledger, commit::Kind::open_ledger) &&
+              is_same(RecordKind::open_account, commit::Kind::open_account) &&
+              is_same(RecordKind::set_limits, commit::Kind::set_limits) &&
+              is_same(RecordKind::close_account, commit::Kind::close_account) &&
+              is_same(RecordKind::payment, commit::Kind::payment) &&
+              is_same(RecordKind::refusal, commit::Kind::refusal) &&
+              is_same(RecordKind::move_horizon, commit::Kind::move_horizon) &&
+              is_same(RecordKind::lease_acquire, commit::Kind::lease_acquire) &&
+              is_same(RecordKind::lease_renew, commit::Kind::lease_renew) &&
+              is_same(RecordKind::lease_release, commit::Kind::lease_release) &&
+              is_same(RecordKind::seal, commit::Kind::seal) &&
+              is_same(RecordKind::open, commit::Kind::open));
+
 namespace api {
 
 namespace {

@@ -10,7 +10,9 @@
 // event wakes by its own bound, which callers keep short (see lease/wait.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "base/atomic.h"
 
@@ -23,7 +25,10 @@ struct alignas(64) EventLine {
   base::AtomicU64 woken;     // sequence up to which waiters were woken
   base::AtomicU64 reserved[5];
 };
-static_assert(sizeof(EventLine) == 64);
+static_assert(sizeof(EventLine) == 64 && offsetof(EventLine, wanted) == 8);
+static_assert(offsetof(EventLine, sequence) == 0 && offsetof(EventLine, woken) == 16);
+static_assert(std::is_standard_layout_v<EventLine> &&
+              std::has_unique_object_representations_v<EventLine>);
 
 enum class WaitEnd { notified, timed_out, interrupted };
 

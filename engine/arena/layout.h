@@ -66,6 +66,11 @@ struct Geometry {
   uint64_t reserved[1];
 };
 
+static_assert(sizeof(RegionExtent) == 16 && sizeof(CellTableExtent) == 16);
+static_assert(sizeof(Geometry) == 96 && offsetof(Geometry, records) == 48);
+static_assert(offsetof(Geometry, hash_seed) == 72 && offsetof(Geometry, block_bytes) == 80);
+static_assert(kRegionCount == 10 && kCellTableCount == 7);
+
 // Written once, before the file gets its name. Who reads: everybody, at attach.
 struct FixedHeader {
   uint64_t magic;
@@ -84,6 +89,8 @@ static_assert(std::is_standard_layout_v<FixedHeader> && std::is_trivially_copyab
 static_assert(std::has_unique_object_representations_v<FixedHeader>);
 static_assert(offsetof(FixedHeader, book_name) == 40 && offsetof(FixedHeader, geometry) == 104);
 static_assert(offsetof(FixedHeader, regions) == 200 && sizeof(FixedHeader) == 480);
+static_assert(offsetof(FixedHeader, format_version) == 8 && offsetof(FixedHeader, file_bytes) == 16);
+static_assert(offsetof(FixedHeader, cell_tables) == 360 && offsetof(FixedHeader, checksum) == 472);
 
 // What changes while the book lives, a cache line each. Writer: any session, by CAS.
 struct ControlLines {
@@ -96,6 +103,13 @@ struct ControlLines {
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
   alignas(64) base::AtomicU64 quarantine;    // 1: whoever finds the gate shut is told why [quarantine]
 };
+static_assert(std::is_standard_layout_v<ControlLines> && sizeof(ControlLines) == 7 * 64);
+static_assert(alignof(ControlLines) == 64 && offsetof(ControlLines, tail) == 0);
+static_assert(offsetof(ControlLines, gate) == 64 && offsetof(ControlLines, retention) == 128);
+static_assert(offsetof(ControlLines, book_time) == 192);
+static_assert(offsetof(ControlLines, block_cursor) == 256);
+static_assert(offsetof(ControlLines, takeovers) == 320);
+static_assert(offsetof(ControlLines, quarantine) == 384);
 
 constexpr uint64_t kControlOffset = 1024;
 static_assert(sizeof(FixedHeader) <= kControlOffset);

@@ -29,6 +29,8 @@ struct Cell {
   Word& word(uint32_t index) { return words[index]; }
 };
 static_assert(offsetof(Cell, words) == 16 && std::is_standard_layout_v<Cell>);
+static_assert(offsetof(Cell, word_count) == 8 && sizeof(Word) == 16);
+static_assert(std::has_unique_object_representations_v<Cell>);
 
 constexpr uint64_t kUnitBytes = 64;
 constexpr uint64_t units_of(uint32_t word_count) { return (16 + 16 * word_count) / kUnitBytes; }

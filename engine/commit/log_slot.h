@@ -14,6 +14,12 @@ namespace casbook::commit {
 using LogSlot = base::AtomicPair;    // lo = lsn, hi = content
 using IndexSlot = base::AtomicPair;  // lo = lsn, hi = block << 32 | offset in it
 
+static_assert(sizeof(Entry) == 32 && std::has_unique_object_representations_v<Entry> &&
+              std::has_unique_object_representations_v<Descriptor>);
+static_assert(sizeof(LogSlot) == 16 && alignof(LogSlot) == 16);
+static_assert(offsetof(LogSlot, lo) == 0 && offsetof(LogSlot, hi) == 8);
+static_assert(std::has_unique_object_representations_v<LogSlot>);
+
 constexpr uint64_t make_mark(Kind kind, uint64_t epoch) {
   return epoch << 8 | static_cast<uint64_t>(kind);
 }

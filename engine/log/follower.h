@@ -39,7 +39,10 @@ struct alignas(128) FollowerSlot {
   base::AtomicU64 name[4];  // zero-filled
   base::AtomicU64 reserved[7];
 };
-static_assert(sizeof(FollowerSlot) == 128);
+static_assert(sizeof(FollowerSlot) == 128 && offsetof(FollowerSlot, next) == 16);
+static_assert(offsetof(FollowerSlot, policy) == 32 && offsetof(FollowerSlot, name) == 40);
+static_assert(std::is_standard_layout_v<FollowerSlot> &&
+              std::has_unique_object_representations_v<FollowerSlot>);
 
 class Follower {
  public:

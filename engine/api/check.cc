@@ -39,32 +39,31 @@ CheckReport Book::check() const {
   return report;
 }
 
-// Crash windows: Q1 the word is set, the gate open: the book works, and the word is not looked at.
-// Q2 sealed: quarantined. Q3 open again, the word still set: as Q1.
+// Crash windows: Q1 the epoch is named, the gate open: the book works. Q2 sealed: quarantined.
+// Q3 open again: the book works.
 Result<void> Book::set_quarantine(bool on) {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
   if (!core.attachment) return Code::read_only;
   commit::Executor executor(core.store);
-  base::AtomicU64& word = core.store.control().quarantine;
   // Marks do not look for room themselves: beside a follower that holds a full ring there is room
   // for some, which are kept for shutting the book.
   const bool has_room = commit::Retention(core.store).admits(log::log_end(core.store));
   if (!on && !has_room) return Code::backpressure;
   const auto gate = [&] { return core.store.control().gate.load_acquire(); };  // [gate]
+  uint64_t seen = gate();
   if (on) {
-    // [quarantine] Before the SEAL: who finds the gate shut by it sees why.
-    word.store_release(1);
-    base::fault_point(base::FaultPoint::quarantine_before_seal);
     // Progress: another round means that somebody opened the book meanwhile.
-    for (uint64_t seen = gate(); seen & 1; seen = gate()) executor.seal(seen >> 1);
-    return {};
-  }
-  if (const uint64_t seen = gate(); !(seen & 1) && word.load_relaxed() != 0) {
+    for (; seen & 1; seen = gate()) {
+      executor.raise_quarantine(seen >> 1);
+      base::fault_point(base::FaultPoint::quarantine_before_seal);
+      executor.seal(seen >> 1);
+    }
+    executor.raise_quarantine(seen >> 1);
+  } else if (!(seen & 1) && core.store.closed_code() == Code::quarantined) {
     executor.open((seen >> 1) + 1);
     base::fault_point(base::FaultPoint::quarantine_after_open);
   }
-  word.store_release(0);  // [quarantine]
   return {};
 }
 

@@ -101,7 +101,8 @@ struct ControlLines {
   alignas(64) base::AtomicU64 book_time;
   alignas(64) base::AtomicU64 block_cursor;  // where the search for a free block goes on
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
-  alignas(64) base::AtomicU64 quarantine;    // 1: whoever finds the gate shut is told why [quarantine]
+  // The last epoch that a quarantine shut, or is about to; only grows: why the gate is shut.
+  alignas(64) base::AtomicU64 quarantine;
 };
 static_assert(std::is_standard_layout_v<ControlLines> && sizeof(ControlLines) == 7 * 64);
 static_assert(alignof(ControlLines) == 64 && offsetof(ControlLines, tail) == 0);

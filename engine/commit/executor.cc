@@ -406,8 +406,16 @@ bool Executor::copy_body(uint64_t reference, BodyCopy& copy) {
 // Bytes that no crash and no race leaves behind. Nothing more is committed, reading goes on; what
 // stands in somebody's way is taken for a leftover, so that nobody waits for it.
 void Executor::contain_damage() {
-  store_.control().quarantine.store_release(1);           // [quarantine]
-  close_gate(store_.control().gate.load_acquire() >> 1);  // [gate]
+  const uint64_t epoch = store_.control().gate.load_acquire() >> 1;  // [gate]
+  raise_quarantine(epoch);
+  close_gate(epoch);
+}
+
+void Executor::raise_quarantine(uint64_t epoch) {
+  base::AtomicU64& shared = store_.control().quarantine;
+  // [quarantine] Bounded: it only grows. Before the gate is shut: who finds it shut by this sees why.
+  for (uint64_t seen = shared.load_relaxed(); seen < epoch; seen = shared.load_relaxed())
+    if (shared.cas_acq_rel(seen, epoch)) return;
 }
 
 // A lock put back by a late helper of an aborted instance, or on a guarded cell: the words are

@@ -49,6 +49,8 @@ class Executor {
   // Marks, see marks.cc. Both return the LSN of the mark, or 0 when the epoch is already over.
   uint64_t seal(uint64_t epoch) { return mark(Kind::seal, epoch); }
   uint64_t open(uint64_t epoch) { return mark(Kind::open, epoch); }
+  // Says that epochs up to this one are shut for a quarantine; to be called before they are.
+  void raise_quarantine(uint64_t epoch);
 
   // A fresh lower bound of the first empty slot, with the epoch read after it.
   void refresh_hint();

@@ -37,10 +37,13 @@ class Store {
 
   const arena::Mapping& mapping() const { return mapping_; }
 
-  // Why nothing is committed while the gate is shut.
+  // Why nothing was committed: asked by whoever found the gate shut. It may be open again by now, and
+  // then the epoch before was the shut one.
   Code closed_code() const {
-    // [quarantine] Acquire: set before the SEAL that shut the gate.
-    return control_->quarantine.load_acquire() != 0 ? Code::quarantined : Code::book_closed;
+    const uint64_t gate = control_->gate.load_acquire();  // [gate]
+    const uint64_t shut = (gate >> 1) - (gate & 1);
+    // [quarantine] Acquire: raised before the SEAL that shut the gate.
+    return control_->quarantine.load_acquire() >= shut ? Code::quarantined : Code::book_closed;
   }
 
   // Null when what the header says fits this layer and those above: the arena layer checks only that

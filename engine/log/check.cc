@@ -48,7 +48,7 @@ void check_followers(const commit::Store& store, base::Findings& findings) {
   for (uint32_t i = 0; i < kFollowersMax; ++i)
     findings.check([&]() -> std::string {
       const std::string which = "follower " + std::to_string(i) + ": ";
-      const uint64_t state = slots[i].claim.lo.load_acquire() & 3;
+      const uint64_t state = slots[i].claim.lo.load_relaxed() & 3;  // looked at several times
       const uint64_t next = slots[i].next.lo.load_relaxed();
       const uint64_t tail = store.control().tail.load_acquire();  // [tail]
       if (state > 2) return which + "state " + std::to_string(state);

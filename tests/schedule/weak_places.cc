@@ -63,7 +63,7 @@ constexpr RunWorld kWorlds[] = {run_payers, run_gate, run_followers};
 std::vector<Seen> all_places() {
   std::map<OrderedPlace, uint64_t> visits;
   weakness = {.is_on = true, .visits = &visits};
-  for (uint64_t seed = 1; seed <= 200; ++seed)
+  for (uint64_t seed = 1; seed <= 500; ++seed)
     for (const RunWorld run : kWorlds) EXPECT_EQ(run(seed), "");
   weakness = {};
   std::vector<Seen> places;

@@ -305,6 +305,35 @@ Scenario marks() {
           }};
 }
 
+// An operator that died on the way to a quarantine, or out of it, leaves a book that is the one or
+// the other, and the next one goes on from there.
+Scenario quarantine() {
+  return {"quarantine", [](Stage&) {},
+          [](Stage& stage) {
+            Book book = stage.book.attach();
+            stage.begin();
+            require(static_cast<bool>(book.set_quarantine(true)), "not shut");
+            require(static_cast<bool>(book.set_quarantine(false)), "not opened");
+          },
+          [](Stage& stage) {
+            Book& book = stage.book.book();
+            {
+              const BoundedTime bounded("a quarantine after a dead operator's");
+              const bool was_on = book.status().quarantined;
+              const Result<Receipt> answer = stage.book.session().pay(stage.book.narrow(1));
+              // The payer may be who meets the SEAL of the dead and shuts the gate.
+              EXPECT_TRUE(!was_on || !answer);
+              EXPECT_EQ(!answer, book.status().quarantined);
+              EXPECT_TRUE(answer || answer.error().code == Code::quarantined);
+              EXPECT_TRUE(book.set_quarantine(true));
+              EXPECT_TRUE(book.status().quarantined);
+              EXPECT_TRUE(book.set_quarantine(false));
+              EXPECT_TRUE(book.status().open);
+            }
+            stage.book.settle(stage.book.narrow(1));
+          }};
+}
+
 Scenario audit() {
   return {"audit", [](Stage&) {},
           [](Stage& stage) {
@@ -346,6 +375,7 @@ const std::vector<Scenario>& scenarios() {
       lease_wait(),
       lease_notify(),
       marks(),
+      quarantine(),
       audit(),
   };
   return all;

@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Each, ChaosMutants,
                                          Seeded{Mutant::adopt_skips_run, Problem::defect},
                                          Seeded{Mutant::reserve_after_publish, Problem::log},
                                          Seeded{Mutant::any_release_to_read, Problem::reader},
-                                         Seeded{Mutant::guard_skipped, Problem::stale_guard},
+                                         Seeded{Mutant::guard_skipped, Problem::missing_guard},
                                          Seeded{Mutant::renew_expired, Problem::lease},
                                          Seeded{Mutant::release_without_token, Problem::lease}),
                          [](const testing::TestParamInfo<Seeded>& given) {

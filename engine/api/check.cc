@@ -61,6 +61,8 @@ Result<void> Book::set_quarantine(bool on) {
     }
     executor.raise_quarantine(seen >> 1);
   } else if (!(seen & 1) && core.store.closed_code() == Code::quarantined) {
+    if (seen >> 1 == kTermMax)
+      return Error{Code::book_full, false, 0, 0, "terms: read it, and go on in another book"};
     executor.open((seen >> 1) + 1);
     base::fault_point(base::FaultPoint::quarantine_after_open);
   }

@@ -54,6 +54,7 @@ constexpr uint32_t kBookNameBytesMax = 64;
 constexpr uint64_t kAccountsMax = 1ull << 28;
 constexpr uint64_t kPaymentsMax = 1ull << 32;
 constexpr uint64_t kLeasesMax = 1ull << 24;
+constexpr uint64_t kLeaseCountMax = 65'535;  // entries of its owner: more is a loop that never leaves
 constexpr int64_t kLeaseTtlMsMax = 24ll * 3600 * 1000;
 
 // Buckets a payment id may reach. With 3 entries each, filled to 25 %: 0 refused in 6 M insertions

@@ -1,4 +1,6 @@
-// audit, fsck, quarantine: when a book is in doubt.
+// audit, fsck, quarantine, unfollow: when a book is in doubt, or stands still.
+#include <algorithm>
+
 #include "cli/answers.h"
 #include "cli/arguments.h"
 
@@ -33,6 +35,17 @@ constexpr CommandText kQuarantineText{
     "Examples:\n"
     "  casbook quarantine demo on\n"
     "  casbook quarantine demo off"};
+
+constexpr CommandText kUnfollowText{
+    "unfollow", "Take a follower's registration back",
+    "The record ring does not wait for it any more, so payments refused with backpressure go\n"
+    "through; what it had not read is overwritten in time. Refused while its process lives, "
+    "unless\n"
+    "--force is given: it is told overrun then.\n"
+    "\n"
+    "Examples:\n"
+    "  casbook status demo              # its followers, their lag, whether they live\n"
+    "  casbook unfollow demo journal"};
 
 constexpr uint32_t kAuditTriesMax = 10;  // an audit is overrun by a ring that turns over meanwhile
 
@@ -71,12 +84,45 @@ ExitCode quarantine(const std::string& name, bool on, const Common& common) {
   return ExitCode::done;
 }
 
+ExitCode unfollow(const std::string& name, const std::string& follower, bool is_forced,
+                  const Common& common) {
+  auto book = Book::attach(name, common.directory);
+  if (!book) return refuse(common, book.error());
+  const BookStatus status = book->status();
+  const auto found = std::find_if(status.followers.begin(), status.followers.end(),
+                                  [&](const FollowerStatus& f) { return f.name == follower; });
+  const auto bad = [&](const char* what) {
+    return refuse(common, Error{Code::bad_argument, false, 0, 0, "follower " + follower + what});
+  };
+  if (found == status.followers.end()) return bad(": not registered here");
+  if (found->alive && !is_forced) return bad(": its process lives; end it, or use --force");
+  auto resumed = book->follow(follower, found->policy);
+  if (!resumed) return refuse(common, resumed.error());
+  resumed->remove();
+  print_object({{"book", name}, {"follower", follower}, {"lag", found->lag}}, common.json);
+  return ExitCode::done;
+}
+
 template <class Run>
 void add_on_book(Menu& menu, const CommandText& text, Run run) {
   auto book = std::make_shared<std::string>();
   CLI::App& command = menu.command(
       menu.root(), text, [book, run](const Common& common) { return run(*book, common); });
   add_book(command, *book);
+}
+
+void add_unfollow(Menu& menu) {
+  struct Arguments {
+    std::string book, follower;
+    bool is_forced = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command = menu.command(menu.root(), kUnfollowText, [arguments](const Common& common) {
+    return unfollow(arguments->book, arguments->follower, arguments->is_forced, common);
+  });
+  add_book(command, arguments->book);
+  command.add_option("NAME", arguments->follower, "The follower's name")->required();
+  command.add_flag("--force", arguments->is_forced, "Also while its process lives");
 }
 
 }  // namespace
@@ -95,6 +141,7 @@ void add_care_commands(Menu& menu) {
   command.add_option("STATE", arguments->state, "on or off")
       ->required()
       ->check(CLI::IsMember({"on", "off"}));
+  add_unfollow(menu);
 }
 
 }  // namespace casbook::cli

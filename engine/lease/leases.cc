@@ -120,17 +120,15 @@ Result<Grant> Leases::try_acquire(log::LogWriter& writer, std::string_view name,
     if (!found.exists && !found.has_room) find_lost_slot(writer, options, now, found);
     if (!found.exists && !found.has_room)
       return Error{Code::book_full, false, 0, 0, "leases: create the book with more"};
-    const Holding holding =
-        found.exists ? holding_of(found.image, options, now) : Holding::free;
+    const Holding holding = found.exists ? holding_of(found.image, options, now) : Holding::free;
     // The id alone is none: another owner may have chosen the same number.
-    const bool is_repeat = found.exists &&
-                           (holding == Holding::ours || holding == Holding::held) &&
+    const bool is_repeat = found.exists && (holding == Holding::ours || holding == Holding::held) &&
                            is_owner(found.image, options) &&
                            found.image.value[kAcquireOperation] == options.operation_id;
     if (is_repeat) {
-      Grant grant = grant_of(found.unit, found.image.word_version[kHolder],
-                             static_cast<int64_t>(found.image.value[kDeadline]),
-                             found.image.value[kCount]);
+      Grant grant =
+          grant_of(found.unit, found.image.word_version[kHolder],
+                   static_cast<int64_t>(found.image.value[kDeadline]), found.image.value[kCount]);
       grant.replayed = true;
       if (grant.remaining.count() > 0) return grant;
       continue;  // it has expired meanwhile: a new grant
@@ -180,11 +178,13 @@ Result<Grant> Leases::grant(log::LogWriter& writer, std::string_view name, const
 }
 
 Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
-                               const AcquireOptions& options, int64_t now_ns,
-                               int64_t book_time_ms, bool& conflict) {
+                               const AcquireOptions& options, int64_t now_ns, int64_t book_time_ms,
+                               bool& conflict) {
   const int64_t deadline = std::max(static_cast<int64_t>(found.image.value[kDeadline]),
                                     deadline_after(now_ns, options.ttl));
   const uint64_t count = found.image.value[kCount] + 1;
+  if (count > kLeaseCountMax)
+    return Error{Code::book_full, false, 0, 0, "entries of one lease: release some"};
   WriteSet set;
   set.describe(Kind::lease_acquire, book_time_ms);
   CellWrites cell(set, found.unit, found.image);
@@ -196,8 +196,7 @@ Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
   conflict = result.outcome == Outcome::conflict;
   if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
   base::fault_point(FaultPoint::lease_after_acquire);
-  const Grant grant =
-      grant_of(found.unit, found.image.word_version[kHolder], deadline, count);
+  const Grant grant = grant_of(found.unit, found.image.word_version[kHolder], deadline, count);
   if (grant.remaining.count() <= 0) return Code::lease_expired;
   return grant;
 }
@@ -232,8 +231,7 @@ Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
     if (result.outcome == Outcome::conflict) continue;
     if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
     base::fault_point(FaultPoint::lease_after_renew);
-    const Grant grant =
-        grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
+    const Grant grant = grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
     if (grant.remaining.count() <= 0) return Code::lease_expired;
     return grant;
   }
@@ -249,13 +247,11 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
     const bool is_repeat = table_.is_lease(lease.place) && image.count != 0 &&
                            image.value[kReleaseOperation] == operation_id &&
                            image.value[kReleasedToken] == lease.token.value;
-    if (is_repeat)
-      return Released{static_cast<uint32_t>(image.value[kReleasedCount]), false, true};
+    if (is_repeat) return Released{static_cast<uint32_t>(image.value[kReleasedCount]), false, true};
     if (!held) return held.error();
     Released released;
     released.count = static_cast<uint32_t>(image.value[kCount]) - 1;
-    released.was_expired =
-        static_cast<int64_t>(image.value[kDeadline]) <= base::boot_clock_ns();
+    released.was_expired = static_cast<int64_t>(image.value[kDeadline]) <= base::boot_clock_ns();
     WriteSet set;
     set.describe(Kind::lease_release, book_time_ms);
     CellWrites cell(set, lease.place, image);
@@ -306,8 +302,8 @@ LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
     info.attachment = owner.index();
     info.owner_alive = arena::is_attachment_alive(store_.mapping(), owner);
     // Relaxed: for people. Another's generation: the slot has been given on, and so has the pid.
-    const auto& slot = store_.mapping().region<arena::AttachmentSlot>(
-        arena::Region::attachments)[owner.index()];
+    const auto& slot =
+        store_.mapping().region<arena::AttachmentSlot>(arena::Region::attachments)[owner.index()];
     if (arena::slot_generation(slot.state.load_relaxed()) == owner.generation())
       info.pid = static_cast<int64_t>(slot.pid.load_relaxed());
   }

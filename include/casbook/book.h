@@ -137,8 +137,8 @@ class CASBOOK_EXPORT Book {
 
   // On: no commit is claimed any more once this returns, by anybody: every writing call answers
   // `quarantined`, reading goes on. Off: the book is open again. Each On ends a term, of which there
-  // are 32,767. Idempotent. A crash inside leaves the book open or quarantined. Errors: read_only; off also
-  // backpressure.
+  // are 32,767. Idempotent. A crash inside leaves the book open or quarantined. Errors: read_only;
+  // off also backpressure, book_full (the last term is over).
   Result<void> set_quarantine(bool on);
 
   // A reader from the oldest record (`from` {}) or from a position. Errors: overrun, undone.

@@ -34,8 +34,11 @@ namespace casbook {
   CASBOOK_CODE(amount_overflow, 70, false, "a sum exceeds 63 bits")                              \
   CASBOOK_CODE(insufficient_available, 80, true, "too little is available")                      \
   CASBOOK_CODE(ceiling_exceeded, 81, true, "the ceiling of an account would be exceeded")        \
-  CASBOOK_CODE(payment_window_full, 100, false, "no room for another payment id in the window")  \
-  CASBOOK_CODE(backpressure, 101, false, "a follower holds the record ring")                     \
+  CASBOOK_CODE(payment_window_full, 100, false,                                                  \
+               "no room for another payment id in the window: send it again later, or create the " \
+               "book with more payments")                                                        \
+  CASBOOK_CODE(backpressure, 101, false,                                                         \
+               "a follower holds the record ring: let it go on, or take its registration back")  \
   CASBOOK_CODE(book_full, 102, false, "a table of the book is full")                             \
   CASBOOK_CODE(lease_held, 120, false, "the lease is held by another owner")                     \
   CASBOOK_CODE(lease_expired, 121, false, "the lease has expired")                               \
@@ -60,11 +63,15 @@ namespace casbook {
   CASBOOK_CODE(no_memory, 207, false, "not enough memory is available")                          \
   CASBOOK_CODE(no_permission, 208, false, "permission denied")                                   \
   CASBOOK_CODE(io_error, 209, false, "the system call failed")                                   \
-  CASBOOK_CODE(attachments_full, 210, false, "every attachment slot is taken by a live process") \
-  CASBOOK_CODE(sessions_full, 211, false, "every session slot is taken by a live process")       \
+  CASBOOK_CODE(attachments_full, 210, false,                                                     \
+               "every attachment slot is taken by a live process: end one; observing needs none") \
+  CASBOOK_CODE(sessions_full, 211, false,                                                        \
+               "every session slot is taken by a live process: close one, or create the book "   \
+               "with more sessions")                                                             \
   CASBOOK_CODE(forked, 212, false, "this process was forked from the one that attached")         \
   CASBOOK_CODE(read_only, 213, false, "the book is attached read-only")                          \
-  CASBOOK_CODE(followers_full, 214, false, "every follower slot is taken")
+  CASBOOK_CODE(followers_full, 214, false,                                                       \
+               "every follower slot is taken: take the registration of one back")
 
 enum class Code : uint16_t {
 #define CASBOOK_CODE(name, number, final, text) name = number,

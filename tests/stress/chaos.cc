@@ -1,4 +1,5 @@
-// The chaos run; see support/chaos_world.h. CASBOOK_CHAOS_SECONDS (30) and CASBOOK_SEED choose.
+// The chaos run; see support/chaos_world.h. CASBOOK_CHAOS_SECONDS (30) and CASBOOK_SEED choose,
+// CASBOOK_CHAOS_REPORT names a file for the report.
 #include <cstdlib>
 #include <random>
 
@@ -11,6 +12,17 @@ namespace {
 
 namespace chaos = test_support::chaos;
 
+void write_report(const char* path, const chaos::RunOptions& options,
+                  const chaos::RunReport& report) {
+  std::FILE* file = std::fopen(path, "w");
+  ASSERT_NE(file, nullptr) << "CASBOOK_CHAOS_REPORT: cannot write " << path;
+  std::fprintf(file, "CASBOOK_CHAOS_SECONDS=%lld CASBOOK_SEED=%llu\n",
+               static_cast<long long>(options.length.count() / 1000),
+               static_cast<unsigned long long>(options.seed));
+  report.print(file);
+  EXPECT_EQ(std::fclose(file), 0);
+}
+
 TEST(Chaos, LosesAndDoublesNothing) {
   const char* seconds = std::getenv("CASBOOK_CHAOS_SECONDS");
   const char* seed = std::getenv("CASBOOK_SEED");
@@ -19,7 +31,8 @@ TEST(Chaos, LosesAndDoublesNothing) {
   options.seed = seed ? std::strtoull(seed, nullptr, 10) : std::random_device()();
   std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
   const chaos::RunReport report = chaos::run(options);
-  report.print();
+  report.print(stdout);
+  if (const char* path = std::getenv("CASBOOK_CHAOS_REPORT")) write_report(path, options, report);
   EXPECT_EQ(report.problems_found(), 0u);
   // It was a run worth its name.
   const auto whole_seconds = static_cast<uint64_t>(options.length.count() / 1000);

@@ -30,7 +30,7 @@ TEST_P(ChaosMutants, IsFound) {
   options.length = std::chrono::seconds(20);  // at most: it ends when the problem is found
   options.stall_after = std::chrono::seconds(3);
   const chaos::RunReport report = chaos::run(options);
-  report.print();
+  report.print(stdout);
   // A record that nobody will ever publish stops the checker, and with it everybody.
   EXPECT_GT(report.found(GetParam().problem) + report.found(Problem::stall), 0u)
       << chaos::problem_name(GetParam().problem) << " was not found";

@@ -265,11 +265,11 @@ uint64_t RunReport::problems_found() const {
   return sum;
 }
 
-void RunReport::print() const {
-  const auto line = [](const char* what, uint64_t count) {
-    std::printf("  %-34s %12llu\n", what, static_cast<unsigned long long>(count));
+void RunReport::print(std::FILE* out) const {
+  const auto line = [out](const char* what, uint64_t count) {
+    std::fprintf(out, "  %-34s %12llu\n", what, static_cast<unsigned long long>(count));
   };
-  std::printf("chaos for %.1f s\n", seconds);
+  std::fprintf(out, "chaos for %.1f s\n", seconds);
   line("kills survived", kills);
   line("stops", stops);
   line("processes started", starts);

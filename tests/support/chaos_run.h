@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 
 #include "support/chaos_world.h"
 
@@ -28,7 +29,7 @@ struct RunReport {
 
   uint64_t problems_found() const;
   uint64_t found(Problem problem) const { return problems[static_cast<size_t>(problem)]; }
-  void print() const;
+  void print(std::FILE* out) const;
 };
 
 RunReport run(const RunOptions& options);

@@ -38,11 +38,12 @@ BoundedTime::~BoundedTime() {
   EXPECT_LT(taken_ns, std::chrono::nanoseconds(bound_).count()) << what_ << " was blocked";
 }
 
-CrashBook::CrashBook(uint64_t payments) {
+CrashBook::CrashBook(uint64_t payments, std::chrono::milliseconds window) {
   CreateOptions options;
   options.directory = scratch_.path();
   options.accounts = 16;
   options.payments = payments;
+  options.window = window;
   options.leases = 8;
   options.ledgers = 2;
   options.sessions = kSessions;
@@ -68,14 +69,18 @@ CrashBook::CrashBook(uint64_t payments) {
 
 Book CrashBook::attach() const { return must(Book::attach(kName, directory()), "attach"); }
 
+PaymentId CrashBook::id_of(uint64_t number) const {
+  return {ExternalId::of_number(series_, number)};
+}
+
 Payment CrashBook::narrow(uint64_t number, uint32_t from, uint32_t to) const {
-  return Payment(number_id(number)).debit(accounts_[from], 1).credit(accounts_[to], 1);
+  return Payment(id_of(number)).debit(accounts_[from], 1).credit(accounts_[to], 1);
 }
 
 Payment CrashBook::narrow(uint64_t number) const { return narrow(number, 0, 1); }
 
 Payment CrashBook::wide(uint64_t number) const {
-  Payment payment(number_id(number));
+  Payment payment(id_of(number));
   payment.debit(accounts_[0], 4);
   for (uint32_t i = 1; i <= 4; ++i) payment.credit(accounts_[i], 1);
   return payment;

@@ -40,7 +40,7 @@ class CrashBook {
   static constexpr const char* kName = "book";
 
   // With room for that many payments within the window.
-  explicit CrashBook(uint64_t payments);
+  explicit CrashBook(uint64_t payments, std::chrono::milliseconds window = std::chrono::hours(24));
 
   Book attach() const;  // of the calling process
   Book& book() { return *book_; }
@@ -49,6 +49,8 @@ class CrashBook {
   std::set<std::string> files() const { return scratch_.entries(); }
   Account account(uint32_t index) const { return accounts_[index]; }
 
+  // From now on the same numbers are other payments: two scenarios in one book.
+  void begin_series(uint64_t series) { series_ = series; }
   // The payment of that number: always the same content. Narrow ones move 1 from account 0 to 1,
   // wide ones 4 from account 0 to 1, 2, 3 and 4 (five accounts: the slow lane).
   Payment narrow(uint64_t number) const;
@@ -69,12 +71,14 @@ class CrashBook {
   void check_log();
   void check_sessions();
   void apply(const Payment& payment);
+  PaymentId id_of(uint64_t number) const;
 
   ScratchDirectory scratch_;
   std::optional<Book> book_;
   std::optional<Session> session_;
   std::vector<Account> accounts_;  // the last is where money comes from
   std::vector<Amount> expected_;
+  uint64_t series_ = 0;
   uint64_t own_payments_ = uint64_t{1} << 40;
 };
 

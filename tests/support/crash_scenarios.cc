@@ -26,8 +26,8 @@ Session must_open(Book& book) {
   return std::move(*session);
 }
 
-Lease must_hold(Session& session, std::string_view name) {
-  const Result<Grant> grant = session.try_acquire(name, {.ttl = hours(1)});
+Lease must_hold(Session& session, std::string_view name, milliseconds ttl = hours(1)) {
+  const Result<Grant> grant = session.try_acquire(name, {.ttl = ttl});
   require(static_cast<bool>(grant), "the lease is not free");
   return grant->lease;
 }
@@ -148,7 +148,9 @@ Scenario take_over() {
             (void)!book.take_over_the_dead();
           },
           [](Stage& stage) {
-            EXPECT_TRUE(stage.book.settle(stage.book.narrow(1))) << "it was claimed";
+            // Or what it claimed was the other scenario's.
+            EXPECT_TRUE(stage.book.settle(stage.book.narrow(1)) || stage.is_shared)
+                << "it was claimed";
             stage.book.settle(stage.book.wide(2));
           }};
 }
@@ -209,7 +211,8 @@ Scenario follow() {
             EXPECT_TRUE(stage.book.book().status().followers.empty());
             for (uint64_t i = 1; i <= kManyPayments; ++i)  // nobody holds the ring any more
               stage.book.settle(stage.book.narrow(i));
-          }};
+          },
+          true};
 }
 
 Scenario lease_life() {
@@ -218,12 +221,14 @@ Scenario lease_life() {
             Book book = stage.book.attach();
             Session session = must_open(book);
             stage.begin();
-            const Lease till = must_hold(session, "till");
-            must_hold(session, "till");  // again: a count of two
-            require(static_cast<bool>(session.renew(till, hours(2))), "not renewed");
-            require(static_cast<bool>(session.release(till)), "not released");
-            require(static_cast<bool>(session.release(till)), "not released");
-            must_hold(session, "vault");
+            const auto grant = session.try_acquire("till", {.ttl = stage.ttl});
+            if (!grant) return require(!stage.is_patient(), "not granted");
+            const auto go_on = [&](bool ok) { require(ok || !stage.is_patient(), "lost"); };
+            go_on(static_cast<bool>(session.try_acquire("till", {.ttl = stage.ttl})));  // two
+            go_on(static_cast<bool>(session.renew(grant->lease, 2 * stage.ttl)));
+            go_on(static_cast<bool>(session.release(grant->lease)));
+            go_on(static_cast<bool>(session.release(grant->lease)));
+            go_on(static_cast<bool>(session.try_acquire("vault", {.ttl = stage.ttl})));
           },
           [](Stage& stage) {
             stage.book.expect_free("till");
@@ -252,29 +257,29 @@ Scenario lease_wait() {
 Scenario lease_notify() {
   return {"lease_notify",
           [](Stage& stage) {
-            stage.others.emplace_back([&] {
+            stage.waiter.emplace([&] {
               Book book = stage.book.attach();
               Session session = must_open(book);
-              require(await([&] { return static_cast<bool>(book.lease("gate")); }), "not held");
+              require(await([&] { return static_cast<bool>(book.lease("door")); }), "not held");
               const AcquireOptions options{.ttl = hours(1), .wait = std::chrono::seconds(20)};
-              require(static_cast<bool>(session.wait_acquire("gate", options)), "not granted");
+              require(static_cast<bool>(session.wait_acquire("door", options)), "not granted");
             });
           },
           [](Stage& stage) {
             Book book = stage.book.attach();
             Session session = must_open(book);
-            const Lease gate = must_hold(session, "gate");
-            require(await([&] { return book.lease("gate")->waiters == 1; }), "nobody waits");
+            const Lease door = must_hold(session, "door");
+            require(await([&] { return book.lease("door")->waiters == 1; }), "nobody waits");
             sleep_us(3000);  // until it sleeps
             stage.begin();
-            (void)!session.release(gate);
+            (void)!session.release(door);
           },
           [](Stage& stage) {
             {
               const BoundedTime bounded("waiting for a dead process's lease");
-              EXPECT_TRUE(stage.others.back().succeeded());
+              EXPECT_TRUE(stage.waiter->succeeded());
             }
-            stage.book.expect_free("gate");
+            stage.book.expect_free("door");
           }};
 }
 
@@ -301,8 +306,9 @@ Scenario marks() {
             }
             seal_and_open(stage, 1);
             stage.book.settle(stage.book.narrow(1));
-            EXPECT_EQ(stage.book.book().status().term, 2u);
-          }};
+            EXPECT_GE(stage.book.book().status().term, 2u);
+          },
+          true};
 }
 
 // An operator that died on the way to a quarantine, or out of it, leaves a book that is the one or
@@ -331,7 +337,8 @@ Scenario quarantine() {
               EXPECT_TRUE(book.status().open);
             }
             stage.book.settle(stage.book.narrow(1));
-          }};
+          },
+          true};
 }
 
 Scenario audit() {
@@ -339,7 +346,9 @@ Scenario audit() {
           [](Stage& stage) {
             Book book = stage.book.attach();
             stage.begin();
-            require(static_cast<bool>(book.audit()), "no audit");
+            const Result<AuditReport> report = book.audit();
+            // Stopped while the ring turned over: it has to begin again.
+            require(report || report.error().code == Code::overrun, "no audit");
           },
           [](Stage&) {}};
 }
@@ -350,7 +359,7 @@ void pay_guarded(Stage& stage, const Payment& payment) {
   Book book = stage.book.attach();
   Session session = must_open(book);
   Payment guarded = payment;
-  guarded.guard(must_hold(session, "till"));
+  guarded.guard(must_hold(session, "till", stage.ttl));
   stage.begin();
   (void)!session.pay(guarded);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -16,13 +17,20 @@ namespace casbook::test_support {
 
 // One run of a scenario. Made before the victim is forked.
 struct Stage {
-  explicit Stage(uint64_t payments = 4000) : book(payments) {}
+  explicit Stage(uint64_t payments = 4000,
+                 std::chrono::milliseconds window = std::chrono::hours(24))
+      : book(payments, window) {}
+  // A victim that is stopped for long may find its leases expired.
+  bool is_patient() const { return ttl == std::chrono::hours(1); }
 
   CrashBook book;
-  std::vector<Child> others;  // stopped or waiting processes that the scenario needs
-  Lease held;                 // by the surviving process
+  std::vector<Child> others;    // stopped or waiting processes that the scenario needs
+  bool is_shared = false;       // another scenario is played in this book too
+  std::optional<Child> waiter;  // for a lease that the victim releases
+  Lease held;                   // by the surviving process
   Strike strike;
-  Passages* passages = nullptr;  // set: count instead of striking
+  Passages* passages = nullptr;                           // set: count instead of striking
+  std::chrono::milliseconds ttl = std::chrono::hours(1);  // of the leases that the victim takes
 
   // In the victim, once it is set up.
   void begin() const;
@@ -35,6 +43,7 @@ struct Scenario {
   // In the survivor, when the victim is dead or done: retries everything under the same ids and
   // frees everything. The balances are then known.
   std::function<void(Stage&)> settle;
+  bool refuses = false;  // until settled it may keep others from paying, as it should
 };
 inline void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
 

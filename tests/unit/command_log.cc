@@ -50,6 +50,21 @@ TEST_F(CommandLog, BeginsAtThePositionAskedFor) {
   EXPECT_EQ(undone.object().at("outcome"), "undone");
 }
 
+TEST_F(CommandLog, AFollowersRegistrationIsTakenBack) {
+  Result<Book> book = Book::attach("b", bench_.directory());
+  ASSERT_TRUE(book);
+  Result<LogFollower> journal = book->follow("journal", FullPolicy::refuse_payments);
+  ASSERT_TRUE(journal);
+  EXPECT_EQ(run({"unfollow", "b", "other"}).exit_code, 2);
+  const Ended alive = run({"unfollow", "b", "journal"});
+  EXPECT_EQ(alive.exit_code, 2);
+  EXPECT_NE(alive.err.find("--force"), alive.err.npos) << alive.err;
+  EXPECT_EQ(book->status().followers.size(), 1u);
+  EXPECT_EQ(run({"unfollow", "b", "journal", "--force", "--json"}).object().at("lag"), 0);
+  EXPECT_TRUE(book->status().followers.empty());
+  EXPECT_EQ(journal->next().error().code, Code::overrun);
+}
+
 TEST_F(CommandLog, FollowsUntilItIsInterrupted) {
   for (const int number : {SIGINT, SIGTERM}) {
     Started follower(bench_.program(), bench_.words({"log", "b", "--follow", "--json"}));

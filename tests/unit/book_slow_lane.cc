@@ -189,6 +189,48 @@ TEST_F(SlowLane, APaymentThatLostThreeTimesCannotLoseAgain) {
   EXPECT_TRUE(book_.audit_is_ok());
 }
 
+// A storm no machine can make: at every tenth access to shared memory of a payment somebody else
+// makes a whole payment on the same accounts. It loses three times and not again. What it needs is
+// that the eight loads of one cell are not interrupted by a commit to that very cell.
+TEST_F(SlowLane, AStormOfPaymentsAtEveryAccessStarvesNobody) {
+  CreateOptions options = small_options();
+  options.payments = 40'000;
+  SmallBook stormy(options);
+  const Account a = stormy.open_with("a", 1000), b = stormy.open_with("b", 1000);
+  const Account c = stormy.open("c"), d = stormy.open("d"), e = stormy.open("e");
+  Session rivals = must(stormy.book.open_session());
+  static std::function<void()> rival;
+  static const auto on_access = [](const void*) {
+    static uint64_t accesses;
+    if (++accesses % 10 == 0) rival();
+  };
+  uint64_t number = 0;
+  rival = [&] {
+    base::probes.access = nullptr;
+    const bool is_to = ++number % 2 == 0;
+    must(rivals.pay(
+        Payment(payment_id(number << 20)).debit(is_to ? b : a, 1).credit(is_to ? a : b, 1)));
+    base::probes.access = on_access;
+  };
+  for (uint64_t id = 1; id <= 20; ++id) {
+    Payment payment(payment_id(id));
+    if (id % 2 == 0)
+      payment.debit(a, 2).credit(b, 2);
+    else
+      payment.debit(a, 4).credit(b, 1).credit(c, 1).credit(d, 1).credit(e, 1);
+    const uint64_t conflicts = stormy.book.status().sessions[0].conflicts;
+    const uint64_t before = number;
+    base::probes.access = on_access;
+    const Result<Receipt> receipt = stormy.session.pay(payment);
+    base::probes.access = nullptr;
+    ASSERT_TRUE(receipt) << receipt.error().message();
+    EXPECT_LE(stormy.book.status().sessions[0].conflicts, conflicts + 3);
+    EXPECT_GT(number, before + 15) << "hardly a storm";
+  }
+  rival = nullptr;
+  EXPECT_TRUE(stormy.audit_is_ok());
+}
+
 TEST_F(SlowLane, GuardedWidePaymentsStopWithTheirLease) {
   const Grant grant = must(book_.session.try_acquire("lease"));
   Interruption loss(base::FaultPoint::payment_planned, [&] {

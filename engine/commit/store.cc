@@ -44,11 +44,15 @@ const char* Store::fault_of(const arena::Mapping& mapping) {
   constexpr uint64_t kCellsMin[arena::kCellTableCount] = {1, 1, 1, 1, 1, kIdChainMax, 1};
   const uint64_t units =
       mapping.header().regions[static_cast<uint32_t>(Region::cells)].bytes / kUnitBytes;
+  uint64_t end = 0;
   for (uint32_t t = 0; t < arena::kCellTableCount; ++t) {
     const auto& table = mapping.cells(static_cast<CellTable>(t));
+    const uint64_t step = units_of(kTableWords[t]);
     if (table.count < kCellsMin[t]) return "a table of cells is too small";
-    if (table.count > (units - table.first_unit) / units_of(kTableWords[t]))
+    if (table.first_unit < end) return "tables of cells overlap";
+    if (table.count > (units - table.first_unit) / step)
       return "a table of cells is larger than its region";
+    end = table.first_unit + table.count * step;
   }
   if (mapping.cells(CellTable::accounts).count != mapping.cells(CellTable::profiles).count)
     return "accounts: not as many as profiles";

@@ -1,7 +1,7 @@
 // Random bytes in a live book: every call gives an answer or an error. No signal, no assert, no hang.
 //
 // CASBOOK_SECONDS is how long it goes on (4), CASBOOK_SEED where it begins. A seed that fails is
-// printed and fails again by itself.
+// printed; what it does depends also on the hash seed of the book, which is drawn anew in each run.
 #include <gtest/gtest.h>
 
 #include <filesystem>

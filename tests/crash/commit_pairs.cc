@@ -35,12 +35,16 @@ std::vector<Place> all_places() {
   return places;
 }
 
-// Both kinds shut the book and open it again: neither would know whose turn it is.
+// Shuts the book and opens it again. Two of them would not know whose turn it is.
 bool is_an_operator(const Place& place) {
   return place.scenario->name == "marks" || place.scenario->name == "quarantine";
 }
 
-// The survivor prepares before it can be refused, and settles who keeps others out first.
+// Who shuts the book is settled first, then who holds the ring.
+int turn_of(const Place& place) {
+  return is_an_operator(place) ? 0 : place.scenario->refuses ? 1 : 2;
+}
+
 bool strike(Stage& stage, const Place& place, uint64_t series, bool may_be_refused) {
   stage.book.begin_series(series);
   stage.strike = {place.point};
@@ -66,7 +70,7 @@ bool strike_both(const Place& first, const Place& second) {
   const bool may_be_refused = first.scenario->refuses || second.scenario->refuses;
   const bool is_first_struck = strike(stage, first, 1, may_be_refused);
   const bool is_second_struck = strike(stage, second, 2, may_be_refused);
-  const bool is_first_later = second.scenario->refuses && !first.scenario->refuses;
+  const bool is_first_later = turn_of(second) < turn_of(first);
   if (!is_first_later) settle(stage, first, 1);
   settle(stage, second, 2);
   if (is_first_later) settle(stage, first, 1);
@@ -98,8 +102,7 @@ TEST(CommitPairs, TheSurvivorSettlesTwoDeaths) {
   };
   if (is_full) {
     for (const Place& first : places)
-      for (const Place& second : places)
-        if (!testing::Test::HasFailure()) run(first, second);
+      for (const Place& second : places) run(first, second);
   } else {
     for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i)
       run(places[random.below(places.size())], places[random.below(places.size())]);

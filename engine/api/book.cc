@@ -1,7 +1,5 @@
 #include <casbook/book.h>
 
-#include <thread>
-
 #include "api/book_impl.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
@@ -52,8 +50,10 @@ Result<Book> Book::create(std::string_view name, const CreateOptions& options) {
   base::arm_fault_from_environment();
   auto request = api::plan_arena(name, options);
   if (!request) return request.error();
-  auto created = arena::create(
-      *request, [](arena::Mapping& mapping) { commit::Store::format(mapping, true); });
+  auto created = arena::create(*request, [](arena::Mapping& mapping) -> Result<void> {
+    commit::Store::format(mapping, true);
+    return {};
+  });
   if (!created) return created.error();
   return attach(name, options.directory);
 }
@@ -113,8 +113,7 @@ Result<Balance> Book::balance(Account account) const {
   return book::read_balance(core.store, core.tables, account);
 }
 
-Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts,
-                                            Position at) const {
+Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts, Position at) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
   return book::read_balances(core.store, core.tables, accounts, at);
@@ -194,23 +193,7 @@ Position Book::position() const {
 Result<void> Book::wait(Position position, Level level, std::chrono::milliseconds timeout) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
-  if (level != Level::memory) return Code::level_unavailable;
-  const auto until = std::chrono::steady_clock::now() + timeout;
-  for (;;) {
-    log::Record record;
-    switch (log::fetch(core.store, position.lsn(), record)) {
-      case log::Fetch::got:
-        return record.position == position ? Result<void>() : Result<void>(Code::undone);
-      case log::Fetch::overrun:  // long ago; the term says whether it was this log's
-        return position <= this->position() ? Result<void>() : Result<void>(Code::undone);
-      case log::Fetch::damaged:
-        return Code::damaged;
-      case log::Fetch::end:
-        break;
-    }
-    if (std::chrono::steady_clock::now() >= until) return Code::outcome_unknown;
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
+  return api::wait(core, position, level, timeout);
 }
 
 BookStatus Book::status() const {

@@ -22,10 +22,13 @@ struct Core {
   commit::Store store;
   book::Tables tables;
   book::Accounts accounts;
-  book::PaymentIds ids;                       // for look-ups; sessions have their own
+  book::PaymentIds ids;                           // for look-ups; sessions have their own
   std::unique_ptr<arena::Attachment> attachment;  // null: read-only. Last: freed first.
 };
 
+// Book::wait(), for sessions too.
+Result<void> wait(const Core& core, Position position, Level level,
+                  std::chrono::milliseconds timeout);
 BookStatus read_status(const Core& core);
 BookActivity read_activity(const Core& core);
 

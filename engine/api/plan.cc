@@ -53,11 +53,12 @@ arena::Geometry plan_geometry(const CreateOptions& options) {
   geometry.sessions = options.sessions;
   geometry.attachments = std::min<uint64_t>(options.sessions + 16, kAttachmentsMax);
   // The floor is raised a sixteenth of the ring at once, and the margin stays free.
-  geometry.records = std::bit_ceil(options.records + options.records / 8 +
-                                   2 * log_margin(options.sessions));
+  geometry.records =
+      std::bit_ceil(options.records + options.records / 8 + 2 * log_margin(options.sessions));
   geometry.block_bytes = kBlockBytesDefault;
-  geometry.blocks = (options.records + options.records / 8) * kRecordBytesPlanned /
-                        kBlockBytesDefault + 2 * options.sessions + 16;
+  geometry.blocks =
+      (options.records + options.records / 8) * kRecordBytesPlanned / kBlockBytesDefault +
+      2 * options.sessions + 16;
   geometry.window_ms = static_cast<uint64_t>(options.window.count());
   std::random_device entropy;
   geometry.hash_seed = uint64_t{entropy()} << 32 | entropy();
@@ -66,9 +67,13 @@ arena::Geometry plan_geometry(const CreateOptions& options) {
 
 void plan_cells(arena::CreateRequest& request) {
   const arena::Geometry& g = request.geometry;
-  const uint64_t counts[arena::kCellTableCount] = {
-      1,          g.ledgers,  directory_buckets(g.accounts), g.accounts,
-      g.accounts, payment_buckets(g.payments), lease_slots(g.leases)};
+  const uint64_t counts[arena::kCellTableCount] = {1,
+                                                   g.ledgers,
+                                                   directory_buckets(g.accounts),
+                                                   g.accounts,
+                                                   g.accounts,
+                                                   payment_buckets(g.payments),
+                                                   lease_slots(g.leases)};
   uint64_t unit = 0;
   for (uint32_t t = 0; t < arena::kCellTableCount; ++t) {
     const uint64_t step = commit::units_of(commit::kTableWords[t]);
@@ -86,7 +91,7 @@ void plan_regions(arena::CreateRequest& request) {
   };
   set(Region::attachments, g.attachments * sizeof(arena::AttachmentSlot));
   set(Region::sessions, g.sessions * sizeof(arena::SessionSlot));
-  set(Region::events, kEventLines * sizeof(arena::EventLine));
+  set(Region::events, (kEventLines + arena::kOwnEvents) * sizeof(arena::EventLine));
   set(Region::followers, kFollowersMax * sizeof(log::FollowerSlot));
   set(Region::log_slots, g.records * sizeof(commit::LogSlot));
   set(Region::record_index, g.records * sizeof(commit::IndexSlot));
@@ -100,15 +105,14 @@ void plan_regions(arena::CreateRequest& request) {
 
 Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options) {
   const auto window = options.window.count();
-  const Range ranges[] = {
-      {"accounts", options.accounts, 1, kAccountsMax},
-      {"payments", options.payments, 1, kPaymentsMax},
-      {"leases", options.leases, 1, kLeasesMax},
-      {"ledgers", options.ledgers, 1, kLedgersMax},
-      {"sessions", options.sessions, 1, kSessionsMax},
-      {"records", options.records, 64, kRecordsMax},
-      {"window (ms)", static_cast<uint64_t>(std::max<int64_t>(window, 0)), 1000,
-       366ull * 24 * 3600 * 1000}};
+  const Range ranges[] = {{"accounts", options.accounts, 1, kAccountsMax},
+                          {"payments", options.payments, 1, kPaymentsMax},
+                          {"leases", options.leases, 1, kLeasesMax},
+                          {"ledgers", options.ledgers, 1, kLedgersMax},
+                          {"sessions", options.sessions, 1, kSessionsMax},
+                          {"records", options.records, 64, kRecordsMax},
+                          {"window (ms)", static_cast<uint64_t>(std::max<int64_t>(window, 0)), 1000,
+                           366ull * 24 * 3600 * 1000}};
   for (const Range& range : ranges)
     if (auto ok = check(range); !ok) return ok.error();
   arena::CreateRequest request;

@@ -63,6 +63,20 @@ Result<Receipt> Session::pay(const Payment& payment) {
   return answer;
 }
 
+Result<Receipt> Session::pay(const Payment& payment, Level level,
+                             std::chrono::milliseconds timeout) {
+  // Asked first for a position that every book has: nothing is done at a level it cannot give.
+  if (const auto given = api::wait(*impl_->core, commit::kFirstPosition, level, {});
+      !given && given.error().code == Code::level_unavailable)
+    return given.error();
+  Result<Receipt> answer = pay(payment);
+  const uint64_t position = answer ? answer->position.value : answer.error().position;
+  if (position == 0) return answer;
+  if (auto reached = api::wait(*impl_->core, {position}, level, timeout); !reached)
+    return Error{reached.error().code, false, position, 0, {}};
+  return answer;
+}
+
 void Session::pay_batch(std::span<const Payment> payments, std::span<Result<Receipt>> answers) {
   constexpr size_t kAhead = 8;  // more does not help: as many misses as a core keeps in flight
   CASBOOK_ASSERT(answers.size() >= payments.size());

@@ -81,11 +81,13 @@ class Mapping {
 Result<std::string> book_path(const std::string& directory, const std::string& name);
 
 // Lays out, allocates, prefaults and formats. `format` writes what is not zero into the regions;
-// header and checksum are written by create() itself, before format is called. Of several that
-// create the same book at once, exactly one succeeds. Blocking: a second or two per GiB.
+// header and checksum are written by create() itself, before format is called; when format fails,
+// so does create(). Of several that create the same book at once, exactly one succeeds. Blocking: a
+// second or two per GiB.
 // Errors: bad_argument, book_exists, no_memory (against MemAvailable or the room in the directory,
 // with both figures), no_permission, io_error. After an error nothing is left behind.
-Result<void> create(const CreateRequest& request, const std::function<void(Mapping&)>& format);
+Result<void> create(const CreateRequest& request,
+                    const std::function<Result<void>(Mapping&)>& format);
 
 // Checks and maps; never creates. Errors, each leaving the file as it was: book_missing,
 // no_permission, foreign_file (magic, not a regular file, a symbolic link), format_older,

@@ -168,7 +168,8 @@ Result<void> set_ownership(const OsFile& file, const std::string& path,
 }
 
 Result<void> fill(const TemporaryFile& temporary, const std::string& path,
-                  const CreateRequest& request, const std::function<void(Mapping&)>& format) {
+                  const CreateRequest& request,
+                  const std::function<Result<void>(Mapping&)>& format) {
   struct stat status;
   if (fstat(temporary.file().fd(), &status) != 0) return os_error(errno, "fstat", path);
   // 2 MiB where the directory gives huge pages, on a tmpfs mounted so and on hugetlbfs.
@@ -181,13 +182,14 @@ Result<void> fill(const TemporaryFile& temporary, const std::string& path,
       MappingAccess::map(temporary.file(), path, Access::read_write, *header);
   if (!mapping) return mapping.error();
   MappingAccess::write_header(**mapping);
-  format(**mapping);
+  if (Result<void> formatted = format(**mapping); !formatted) return formatted;
   return set_ownership(temporary.file(), path, request);
 }
 
 }  // namespace
 
-Result<void> create(const CreateRequest& request, const std::function<void(Mapping&)>& format) {
+Result<void> create(const CreateRequest& request,
+                    const std::function<Result<void>(Mapping&)>& format) {
   base::arm_fault_from_environment();
   Result<std::string> path = book_path(request.directory, request.name);
   if (!path) return path.error();

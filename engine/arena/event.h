@@ -30,6 +30,10 @@ static_assert(offsetof(EventLine, sequence) == 0 && offsetof(EventLine, woken) =
 static_assert(std::is_standard_layout_v<EventLine> &&
               std::has_unique_object_representations_v<EventLine>);
 
+// Behind the lines that leases share: of those who wait for the disk, and of the daemon that waits
+// for them.
+enum OwnEvent : uint32_t { kDurableEvent, kDemandEvent, kOwnEvents };
+
 enum class WaitEnd { notified, timed_out, interrupted };
 
 uint64_t prepare_wait(EventLine& event);

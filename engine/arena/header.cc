@@ -33,7 +33,7 @@ uint64_t bytes_needed(Region region, const Geometry& geometry) {
     case Region::sessions:
       return geometry.sessions * sizeof(SessionSlot);
     case Region::events:
-      return kEventLines * sizeof(EventLine);
+      return (kEventLines + kOwnEvents) * sizeof(EventLine);
     default:
       return 0;
   }

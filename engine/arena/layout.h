@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 2;
+constexpr uint32_t kFormatVersion = 3;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 
@@ -103,8 +103,15 @@ struct ControlLines {
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
   // The last epoch that a quarantine shut, or is about to; only grows: why the gate is shut.
   alignas(64) base::AtomicU64 quarantine;
+  // The journal that keeps this book; {0, 0}: none. Writer: its daemon.
+  alignas(64) base::AtomicPair journal;
+  base::AtomicU64 durable;                   // position up to which everything is synced; only grows
+  // Where terms began: entry t % 64 is the position of OPEN(t), for the last 64 terms. See log/terms.h.
+  alignas(64) base::AtomicU64 term_starts[kTermStarts];
 };
-static_assert(std::is_standard_layout_v<ControlLines> && sizeof(ControlLines) == 7 * 64);
+static_assert(std::is_standard_layout_v<ControlLines> && sizeof(ControlLines) == 16 * 64);
+static_assert(offsetof(ControlLines, journal) == 448 && offsetof(ControlLines, durable) == 464);
+static_assert(offsetof(ControlLines, term_starts) == 512);
 static_assert(alignof(ControlLines) == 64 && offsetof(ControlLines, tail) == 0);
 static_assert(offsetof(ControlLines, gate) == 64 && offsetof(ControlLines, retention) == 128);
 static_assert(offsetof(ControlLines, book_time) == 192);

@@ -40,4 +40,11 @@ inline int64_t boot_clock_ns() {
   return now;
 }
 
+// For waiting: as the kernel's time-outs run.
+inline int64_t monotonic_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return to_ns(t);
+}
+
 }  // namespace casbook::base

@@ -44,6 +44,7 @@ constexpr uint64_t kBlockBytesDefault = 16 * 1024;  // a session's unit of room 
 constexpr uint32_t kFollowersMax = 16;
 constexpr uint32_t kAttachmentsMax = 1024;
 constexpr uint32_t kEventLines = 256;        // waiting: leases are hashed onto these
+constexpr uint32_t kTermStarts = 64;         // terms of which is remembered where they began
 
 constexpr uint32_t kIdBytesMax = 40;         // an IBAN has up to 34
 constexpr uint32_t kLeaseNameBytesMax = 64;

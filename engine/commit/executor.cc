@@ -244,7 +244,7 @@ bool Executor::claim(const Body& body, uint64_t& lsn) {
         if (!is_reference(content) && mark_ends(content, body.epoch) &&
             !base::mutated(Mutant::seal_ignored)) {
           abort(body, AbortReason::sealed);
-          help_gate(content);
+          help_gate(content, p);
           return false;
         }
         if (++p - from <= base::tuning.tail_lag_max) continue;

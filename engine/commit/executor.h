@@ -96,7 +96,8 @@ class Executor {
   void note_committed(uint64_t reference, uint64_t lsn);
   // marks.cc
   uint64_t mark(Kind kind, uint64_t epoch);
-  void help_gate(uint64_t mark);
+  void help_gate(uint64_t mark, uint64_t lsn);
+  void note_term(uint64_t epoch, uint64_t lsn);
   void raise_gate(uint64_t gate);
   void close_gate(uint64_t epoch);
 

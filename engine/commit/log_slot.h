@@ -7,6 +7,8 @@
 // Content is a reference (descriptor instance) or a mark (top bit clear): epoch << 8 | kind.
 #pragma once
 
+#include <casbook/types.h>
+
 #include "commit/descriptor.h"
 
 namespace casbook::commit {
@@ -31,9 +33,14 @@ constexpr bool mark_ends(uint64_t mark, uint64_t epoch) {
 }
 
 constexpr uint64_t kFirstLsn = 1;
-// The content of slot i in a fresh ring of R slots: empty for LSN i (for R, where i is 0).
-constexpr uint64_t fresh_slot_lsn(uint64_t i, uint64_t ring_slots) {
-  return i == 0 ? 0 : i - ring_slots;  // wraps below zero; only equality is ever asked
+constexpr Position kFirstPosition = Position::of(1, kFirstLsn);
+// The content of slot i in a fresh ring of R slots whose first commit will be at `first`: empty for
+// the next LSN that falls on it.
+constexpr uint64_t fresh_slot_lsn(uint64_t i, uint64_t ring_slots, uint64_t first) {
+  const uint64_t next = first + ((i - first) & (ring_slots - 1));
+  return next - ring_slots;  // may wrap below zero; only equality is ever asked
 }
+static_assert(fresh_slot_lsn(0, 64, 1) == 0 && fresh_slot_lsn(1, 64, 1) == uint64_t{1} - 64);
+static_assert(fresh_slot_lsn(6, 64, 70) == 6 && fresh_slot_lsn(5, 64, 70) == 69);
 
 }  // namespace casbook::commit

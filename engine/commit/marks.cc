@@ -38,7 +38,7 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
       if (slot.lo.load_relaxed() != slot_lsn) continue;
       if (slot_lsn == p) {
         if (found == content) {
-          help_gate(content);
+          help_gate(content, p);
           return p;
         }
         const bool ended =
@@ -46,7 +46,7 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
             (mark_epoch(found) > epoch || (kind == Kind::seal && mark_ends(found, epoch)));
         if (ended) return 0;
         // An operator may have died between its mark and the gate, and the tail waits for the gate.
-        if (!is_reference(found)) help_gate(found);
+        if (!is_reference(found)) help_gate(found, p);
         if (++p - from <= base::tuning.tail_lag_max) continue;
         walk_tail(from, p);
         break;
@@ -55,17 +55,27 @@ uint64_t Executor::mark(Kind kind, uint64_t epoch) {
       // [claim] The mark takes effect here.
       if (!slot.cas16_acq_rel({slot_lsn, found}, {p, content})) continue;
       base::fault_point(base::FaultPoint::mark_after_claim);
-      help_gate(content);
+      help_gate(content, p);
       return p;
     }
   }
 }
 
-void Executor::help_gate(uint64_t mark) {
+void Executor::help_gate(uint64_t mark, uint64_t lsn) {
   if (mark_kind(mark) == Kind::seal) return close_gate(mark_epoch(mark));
   if (base::mutated(Mutant::no_gate_help)) return;
+  note_term(mark_epoch(mark), lsn);
   const uint64_t epoch = mark_epoch(mark) - (base::mutated(Mutant::open_keeps_epoch) ? 1 : 0);
   raise_gate(epoch << 1 | 1);
+}
+
+// Before the gate shows the term.
+void Executor::note_term(uint64_t epoch, uint64_t lsn) {
+  base::AtomicU64& start = store_.control().term_starts[epoch % kTermStarts];
+  const uint64_t position = Position::of(epoch, lsn).value;
+  // Relaxed: the gate is released after it. Bounded: it only grows.
+  for (uint64_t seen = start.load_relaxed(); seen < position; seen = start.load_relaxed())
+    if (start.cas_acq_rel(seen, position)) return;  // [gate]
 }
 
 void Executor::raise_gate(uint64_t gate) {

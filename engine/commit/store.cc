@@ -70,13 +70,15 @@ bool Store::is_cell(Unit unit, uint32_t word) const {
   return (word == kNoWord || word < words) && unit + units_of(words) <= units_;
 }
 
-void Store::format(arena::Mapping& mapping, bool gate_open) {
+void Store::format(arena::Mapping& mapping, bool gate_open, Position first) {
   Store store(mapping);
   const uint64_t ring = store.ring_slots();
-  for (uint64_t i = 0; i < ring; ++i) store.slots_[i].lo.initialise(fresh_slot_lsn(i, ring));
-  store.control_->tail.initialise(kFirstLsn);
-  store.control_->gate.initialise(uint64_t{1} << 1 | (gate_open ? 1 : 0));
-  store.control_->retention.lo.initialise(kFirstLsn);
+  for (uint64_t i = 0; i < ring; ++i)
+    store.slots_[i].lo.initialise(fresh_slot_lsn(i, ring, first.lsn()));
+  store.control_->tail.initialise(first.lsn());
+  store.control_->gate.initialise(first.term() << 1 | (gate_open ? 1 : 0));
+  store.control_->term_starts[first.term() % kTermStarts].initialise(first.value);
+  store.control_->retention.lo.initialise(first.lsn());
   store.control_->retention.hi.initialise(UINT64_MAX);
   for (uint32_t t = 0; t < arena::kCellTableCount; ++t) {
     const auto& extent = mapping.cells(static_cast<CellTable>(t));

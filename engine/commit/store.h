@@ -20,6 +20,7 @@ class Store {
   uint32_t sessions() const { return sessions_; }
   arena::SessionSlot& session(uint32_t index) const { return session_slots_[index]; }
   arena::EventLine& event(uint32_t index) const { return events_[index % kEventLines]; }
+  arena::EventLine& own_event(arena::OwnEvent event) const { return events_[kEventLines + event]; }
   Descriptor& descriptor(uint32_t session, uint32_t index) const {
     return descriptors_[session * kDescriptorsPerSession + index];
   }
@@ -50,8 +51,9 @@ class Store {
   // regions and tables lie within the file.
   static const char* fault_of(const arena::Mapping& mapping);
 
-  // Format of a fresh arena: log slots, gate, retention, and the word counts of all cells.
-  static void format(arena::Mapping& mapping, bool gate_open);
+  // Format of a fresh arena: log slots, gate, retention, and the word counts of all cells. The first
+  // commit will be at `first`, in its term.
+  static void format(arena::Mapping& mapping, bool gate_open, Position first = kFirstPosition);
 
  private:
   const arena::Mapping& mapping_;

@@ -60,6 +60,7 @@ void Executor::walk_tail(uint64_t from, uint64_t to) {
     if (is_reference(content)) {
       note_committed(content, p);
     } else if (mark_kind(content) == Kind::open) {
+      note_term(mark_epoch(content), p);
       raise_gate(mark_epoch(content) << 1 | 1);
     } else if (!base::mutated(Mutant::tail_passes_seal) &&
                // [gate] A SEAL holds the tail until an OPEN: an executor must not get a hint past

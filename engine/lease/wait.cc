@@ -16,12 +16,6 @@ namespace {
 constexpr int64_t kSleepNsMax = 10'000'000;
 constexpr int64_t kWaitMsMax = 100ll * 365 * 24 * 3600 * 1000;
 
-int64_t monotonic_ns() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return base::to_ns(t);
-}
-
 // Shown in listings while it stands; cleared by whoever takes a dead session over.
 class WaitingMark {
  public:
@@ -42,7 +36,7 @@ Result<Grant> Leases::acquire(log::LogWriter& writer, std::string_view name,
                               const AcquireOptions& asked) {
   AcquireOptions options = asked;
   if (options.operation_id == 0) options.operation_id = next_operation();
-  const int64_t start = monotonic_ns();
+  const int64_t start = base::monotonic_ns();
   // Longer than anybody waits, and the sum stays within 63 bits.
   const auto wait = std::min(options.wait, std::chrono::milliseconds(kWaitMsMax));
   const int64_t until = start + std::chrono::nanoseconds(wait).count();
@@ -62,12 +56,12 @@ Result<Grant> Leases::acquire(log::LogWriter& writer, std::string_view name,
     // finds the announcement.
     const commit::WordImage holder = commit::peek_word(store_, found.unit, kHolder);
     if (holder.value == 0 || holder.version != found.image.word_version[kHolder]) continue;
-    const int64_t now = monotonic_ns();
+    const int64_t now = base::monotonic_ns();
     if (now >= until) return Code::wait_timeout;
-    const int64_t left =
-        static_cast<int64_t>(found.image.value[kDeadline]) - base::boot_clock_ns();
+    const int64_t left = static_cast<int64_t>(found.image.value[kDeadline]) - base::boot_clock_ns();
     base::fault_point(base::FaultPoint::lease_waiting);
-    arena::wait(event, ticket, std::min({until, now + kSleepNsMax, now + std::max<int64_t>(left, 0)}));
+    arena::wait(event, ticket,
+                std::min({until, now + kSleepNsMax, now + std::max<int64_t>(left, 0)}));
   }
 }
 

@@ -38,13 +38,6 @@ struct CreateOptions {
   mode_t mode = 0600;                  // every writer is trusted with the money
 };
 
-// How far an answer is safe. A level that the book cannot give is refused, never downgraded.
-enum class Level : uint8_t {
-  memory,   // in this arena: survives every process, dies with the host
-  quorum,   // in a majority's memory
-  durable,  // synced on disk
-};
-
 struct SessionStatus {
   uint32_t index = 0, attachment = 0;
   int64_t pid = 0;                     // for people only
@@ -153,8 +146,8 @@ class CASBOOK_EXPORT Book {
   // The position of the last commit.
   Position position() const;
   // Waits until `position` has reached `level`: success means reached. Errors: undone (this book
-  // has another commit there, or had another term), outcome_unknown (the time is over),
-  // level_unavailable: only `memory` without a journal. Never reached for another term's record.
+  // has another commit there, or never had that term), outcome_unknown (the time is over, or the
+  // term ended more than 64 terms ago), level_unavailable: only `memory` without a journal.
   Result<void> wait(Position position, Level level, std::chrono::milliseconds timeout) const;
   BookStatus status() const;
   // As status(), but cheap enough for every second: it does not scan the table of payment ids.

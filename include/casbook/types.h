@@ -68,6 +68,13 @@ class CASBOOK_EXPORT ExternalId {
   uint8_t size_ = 0;
 };
 
+// How far an answer is safe. A level that the book cannot give is refused, never downgraded.
+enum class Level : uint8_t {
+  memory,   // in this arena: survives every process, dies with the host
+  quorum,   // in a majority's memory
+  durable,  // synced on disk
+};
+
 struct AccountId {
   ExternalId value;
   bool operator==(const AccountId&) const = default;

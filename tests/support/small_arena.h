@@ -23,7 +23,7 @@ inline arena::CreateRequest small_arena(const std::string& directory,
   return request;
 }
 
-inline void format_nothing(arena::Mapping&) {}
+inline Result<void> format_nothing(arena::Mapping&) { return {}; }
 
 inline std::unique_ptr<arena::Mapping> must_attach(
     const std::string& directory, const std::string& name = "book",

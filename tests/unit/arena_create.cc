@@ -64,11 +64,20 @@ TEST(BookPath, RefusesNamesThatAreNotPlain) {
   EXPECT_TRUE(book_path("/dev/shm", std::string(64, 'x')));
 }
 
+TEST(Create, LeavesNothingWhenItsFormatFails) {
+  ScratchDirectory scratch;
+  const Result<void> created =
+      create(small_arena(scratch.path()), [](Mapping&) -> Result<void> { return Code::damaged; });
+  EXPECT_EQ(created.error().code, Code::damaged);
+  EXPECT_TRUE(scratch.entries().empty());
+}
+
 TEST(Create, RoundTripAtDifferentAddresses) {
   ScratchDirectory scratch;
   const CreateRequest request = small_arena(scratch.path());
-  ASSERT_TRUE(create(request, [](Mapping& mapping) {
+  ASSERT_TRUE(create(request, [](Mapping& mapping) -> Result<void> {
     mapping.region<base::AtomicU64>(Region::cells)[7].initialise(4711);
+    return {};
   }));
   EXPECT_EQ(scratch.entries(), std::set<std::string>{file_name()});
 
@@ -139,11 +148,13 @@ TEST(Create, OfTwoCreatorsExactlyOneWins) {
     };
     Shared<Board> board;
     const auto creator = [&] {
-      const Result<void> created = create(small_arena(scratch.path()), [&](Mapping& mapping) {
-        board->formatting.add_relaxed(1);
-        mapping.region<base::AtomicU64>(Region::cells)[0].initialise(getpid());
-        require(await([&] { return board->formatting.load_relaxed() == 2; }), "alone");
-      });
+      const Result<void> created =
+          create(small_arena(scratch.path()), [&](Mapping& mapping) -> Result<void> {
+            board->formatting.add_relaxed(1);
+            mapping.region<base::AtomicU64>(Region::cells)[0].initialise(getpid());
+            require(await([&] { return board->formatting.load_relaxed() == 2; }), "alone");
+            return {};
+          });
       if (created)
         board->winners.add_relaxed(1);
       else if (created.error().code == Code::book_exists)

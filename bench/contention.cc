@@ -132,6 +132,7 @@ using Subject = Prepare (*)(uint64_t accounts, const Sizes& sizes);
 Prepare two_cas_record(uint64_t accounts, const Sizes&) {
   auto plain = std::make_shared<TwoCasRecord>(accounts);
   return [=](uint32_t process) -> Operation {
+    plain->touch_pages();
     auto log = std::make_shared<RecordLog>();
     return [=, random = Random(process + 1)]() mutable {
       plain->transfer(random.two_below(accounts), 1, *log);
@@ -143,6 +144,7 @@ Prepare two_cas_record(uint64_t accounts, const Sizes&) {
 Prepare two_cas_record_ids(uint64_t accounts, const Sizes& sizes) {
   auto plain = std::make_shared<TwoCasRecordIds>(accounts, sizes.payments);
   return [=](uint32_t process) -> Operation {
+    plain->touch_pages();
     auto log = std::make_shared<RecordLog>();
     return [=, random = Random(process + 1), id = base::Pair{process, 0}]() mutable {
       ++id.hi;
@@ -154,6 +156,7 @@ Prepare two_cas_record_ids(uint64_t accounts, const Sizes& sizes) {
 Prepare robust_pair(uint64_t accounts, const Sizes&) {
   auto locked = std::make_shared<RobustPair>(accounts);
   return [=](uint32_t process) -> Operation {
+    locked->touch_pages();
     return [=, random = Random(process + 1)]() mutable {
       locked->transfer(random.two_below(accounts), 1);
       return true;

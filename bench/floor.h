@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "arena/mapping_access.h"
 #include "base/atomic.h"
 #include "base/hash.h"
 #include "book/layout.h"
@@ -57,6 +58,10 @@ class Lines {
   Lines& operator=(const Lines&) = delete;
   T& operator[](uint64_t index) const { return items_[index]; }
   uint64_t size() const { return count_; }
+  // A forked child would else meet a page fault on each.
+  void touch_pages() const {
+    arena::touch_pages(reinterpret_cast<const std::byte*>(items_), count_ * sizeof(T));
+  }
 
  private:
   T* items_;
@@ -117,7 +122,7 @@ class TwoCasRecord {
     change(accounts_[pair.second], amount);
     log.append(pair, amount);
   }
-  const PlainAccount& account(uint64_t index) const { return accounts_[index]; }
+  void touch_pages() const { accounts_.touch_pages(); }
 
  private:
   static void change(PlainAccount& account, uint64_t delta) {
@@ -138,6 +143,7 @@ class IdSet {
   explicit IdSet(uint64_t payments)
       : lines_(payments * 4 / book::kBucketEntries * kLinesPerBucket) {}
 
+  void touch_pages() const { lines_.touch_pages(); }
   // `id.hi` grows, from 1. False: it is there already.
   bool insert(base::Pair id) const {
     Line& line = lines_[base::reduce(mix(id), lines_.size())];
@@ -179,6 +185,10 @@ class TwoCasRecordIds {
     plain_.transfer(pair, amount, log);
     return true;
   }
+  void touch_pages() const {
+    plain_.touch_pages();
+    ids_.touch_pages();
+  }
 
  private:
   TwoCasRecord plain_;
@@ -201,6 +211,7 @@ class RobustPair {
     pthread_mutex_unlock(&accounts_[high].mutex);
     pthread_mutex_unlock(&accounts_[low].mutex);
   }
+  void touch_pages() const { accounts_.touch_pages(); }
   pthread_mutex_t& mutex(uint64_t index) const { return accounts_[index].mutex; }
 
  private:

@@ -23,6 +23,8 @@ struct Sizes {
   uint64_t few = 16;              // accounts: everything stays in the first cache
   uint64_t many = 1'000'000;      // accounts: hardly anything does
   uint64_t payments = 4'000'000;  // ids held: the table has 1.3 GiB
+
+  bool is_tiny() const { return many < 1'000'000; }
 };
 
 // Small where the run is only to show that the program works, as in the tests.
@@ -71,6 +73,14 @@ template <class Operation>
 double time_loop(benchmark::State& state, Operation&& operation) {
   const int64_t start = cpu_ns();
   for (auto _ : state) operation();
+  return static_cast<double>(cpu_ns() - start) / static_cast<double>(state.iterations());
+}
+
+// The same, where one call does `batch` operations.
+template <class Operations>
+double time_batches(benchmark::State& state, uint64_t batch, Operations&& operations) {
+  const int64_t start = cpu_ns();
+  while (state.KeepRunningBatch(static_cast<int64_t>(batch))) operations();
   return static_cast<double>(cpu_ns() - start) / static_cast<double>(state.iterations());
 }
 

@@ -12,6 +12,21 @@ void compare_lock(benchmark::State& state, double ns) {
   compare(state, ns, Floor::robust_lock, 1);
 }
 
+// What a lease is to be compared with, measured as the floors are. 0: not measured.
+double& payment_ns() {
+  static double ns = 0;
+  return ns;
+}
+
+void payment(benchmark::State& state, const Sizes& sizes) {
+  OwnBook& own = shared_book(sizes.few, sizes);
+  Random random(8);
+  bool ok = true;
+  payment_ns() =
+      time_loop(state, [&] { ok &= static_cast<bool>(own.session().pay(own.payment(random))); });
+  if (!ok) state.SkipWithError("a payment was refused");
+}
+
 void acquire_and_release(benchmark::State& state, const Sizes& sizes) {
   OwnBook& own = shared_book(sizes.few, sizes);
   bool ok = true;
@@ -21,6 +36,7 @@ void acquire_and_release(benchmark::State& state, const Sizes& sizes) {
   });
   if (!ok) state.SkipWithError("a lease was refused");
   compare_lock(state, ns);
+  if (payment_ns() > 0) state.counters["x_payment"] = ns / payment_ns();
 }
 
 void re_enter_and_release(benchmark::State& state, const Sizes& sizes) {
@@ -63,21 +79,24 @@ void try_in_vain(benchmark::State& state, const Sizes& sizes) {
   compare_lock(state, ns);
 }
 
-void register_floors(const Sizes&) {
+void add(const std::string& name, void (*body)(benchmark::State&, const Sizes&),
+         const Sizes& sizes) {
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [=, &sizes](benchmark::State& state) { body(state, sizes); });
+}
+
+void register_floors(const Sizes& sizes) {
   register_floor(Floor::cas_8, 1);
   register_floor(Floor::cas_16, 1);
   register_floor(Floor::robust_lock, 1);
+  add("floor/payment/accounts:" + std::to_string(sizes.few), payment, sizes);
 }
 
 void register_benchmarks(const Sizes& sizes) {
-  constexpr std::pair<const char*, void (*)(benchmark::State&, const Sizes&)> kBenchmarks[] = {
-      {"lease/acquire_release", acquire_and_release},
-      {"lease/re_enter_release", re_enter_and_release},
-      {"lease/renew", renew},
-      {"lease/try_in_vain", try_in_vain}};
-  for (const auto& [name, body] : kBenchmarks)
-    benchmark::RegisterBenchmark(
-        name, [body = body, &sizes](benchmark::State& state) { body(state, sizes); });
+  add("lease/acquire_release", acquire_and_release, sizes);
+  add("lease/re_enter_release", re_enter_and_release, sizes);
+  add("lease/renew", renew, sizes);
+  add("lease/try_in_vain", try_in_vain, sizes);
 }
 
 }  // namespace

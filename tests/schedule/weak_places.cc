@@ -97,11 +97,25 @@ std::string hunt(double seconds) {
   }
 }
 
+// The directed schedules of followers and of the ring of copies too: laps of it, at many seeds.
+std::string hunt_in_laps(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  weakness.is_on = true;
+  for (weakness.seed = 1; std::chrono::duration<double>(Clock::now() - start).count() < seconds;
+       ++weakness.seed) {
+    if (const std::string violation = run_scenarios(); !violation.empty()) return violation;
+    if (const std::string violation = run_long_scenarios(); !violation.empty()) return violation;
+  }
+  return "";
+}
+
 // Empty: not noticed.
-std::string hunt_without(const OrderedPlace* place, double seconds) {
-  return hunt_in_child(static_cast<unsigned>(seconds) + 20, [place, seconds] {
+std::string hunt_without(const OrderedPlace* place, double seconds,
+                         std::string (*hunter)(double) = hunt) {
+  return hunt_in_child(static_cast<unsigned>(seconds) + 60, [=] {
     weakness.dropped = place;
-    return hunt(seconds);
+    return hunter(seconds);
   });
 }
 
@@ -130,8 +144,10 @@ TEST(WeakPlaces, DroppedOrdersAreNoticed) {
 // The long form: also those that are seldom noticed, and those that should not be.
 TEST(WeakPlaces, AllOfThem) {
   if (!std::getenv("CASBOOK_FULL")) GTEST_SKIP() << "CASBOOK_FULL=1: minutes";
+  EXPECT_EQ(hunt_without(nullptr, seconds_each(), hunt_in_laps), "");
   for (const Seen& seen : all_places()) {
-    const std::string caught = hunt_without(&seen.place, seconds_each());
+    std::string caught = hunt_without(&seen.place, seconds_each());
+    if (caught.empty()) caught = hunt_without(&seen.place, seconds_each(), hunt_in_laps);
     std::printf("%s: %s\n", seen.name().c_str(), caught.empty() ? "-" : caught.c_str());
     if (seen.row && seen.row->verdict == Verdict::covered) {
       EXPECT_EQ(caught, "") << seen.name() << " was thought to be covered: " << seen.row->reason;

@@ -344,7 +344,7 @@ void PaymentIds::put_entry(commit::WriteSet& set, uint32_t entry, uint64_t low, 
 
 void PaymentIds::move_horizon(log::LogWriter& writer, int64_t now_ms) const {
   const int64_t target = now_ms - window_ms_;
-  if (target - horizon_ms() <= window_ms_ / 64) return;
+  if (horizon_ms() >= target - window_ms_ / 64) return;
   CellImage image;
   commit::read_cell(store_, writer.executor(), tables_.book(), kHorizon + 1, image);
   if (static_cast<int64_t>(image.value[kHorizon]) >= target) return;

@@ -32,6 +32,9 @@ const char* Store::fault_of(const arena::Mapping& mapping) {
   if (geometry.records == 0 || (geometry.records & (geometry.records - 1)) != 0)
     return "records: not a power of two";
   if (geometry.sessions == 0 || geometry.attachments == 0) return "sessions: none";
+  constexpr uint64_t kWindowMsMin = 1000, kWindowMsMax = 366ull * 24 * 3600 * 1000;
+  if (geometry.window_ms < kWindowMsMin || geometry.window_ms > kWindowMsMax)
+    return "window: not between a second and 366 days";
   if (geometry.block_bytes != kBlockBytesDefault) return "blocks: of a size that is not ours";
   if (!holds(Region::log_slots, geometry.records, sizeof(LogSlot)) ||
       !holds(Region::record_index, geometry.records, sizeof(IndexSlot)))

@@ -21,6 +21,8 @@ constexpr milliseconds kTtl{300};
 constexpr milliseconds kStop{2500};
 
 struct Sleeper {
+  Sleeper(const Scenario& played, FaultPoint at) : scenario(&played), point(at) {}
+
   const Scenario* scenario;
   FaultPoint point;
   Stage stage{800};
@@ -59,7 +61,7 @@ TEST(StoppedForSeconds, HarmsNothingInAnyCall) {
     const Passages passages = passages_of(scenario);
     for (size_t i = 0; i < kFaultPoints; ++i) {
       if (passages.at[i] == 0) continue;
-      sleepers.push_back(std::make_unique<Sleeper>(&scenario, static_cast<FaultPoint>(i)));
+      sleepers.push_back(std::make_unique<Sleeper>(scenario, static_cast<FaultPoint>(i)));
       SCOPED_TRACE(sleepers.back()->text());
       fall_asleep(*sleepers.back());
     }

@@ -31,6 +31,8 @@ const Fault kFaults[] = {
     {"NoSessions", [](FixedHeader& h) { h.geometry.sessions = 0; }, "sessions: none"},
     {"MoreSessionsThanDescriptors", [](FixedHeader& h) { h.geometry.sessions = 1000; },
      "a region is too small"},
+    {"NoWindow", [](FixedHeader& h) { h.geometry.window_ms = 0; }, "window: not"},
+    {"AnEndlessWindow", [](FixedHeader& h) { h.geometry.window_ms = ~uint64_t{0}; }, "window: not"},
     {"OtherBlocks", [](FixedHeader& h) { h.geometry.block_bytes *= 2; }, "blocks: of a size"},
     {"MoreBlocks", [](FixedHeader& h) { h.geometry.blocks *= 100; }, "blocks: more than"},
     {"NoPaymentIds", [](FixedHeader& h) { table(h, CellTable::payments).count = 0; }, "too small"},

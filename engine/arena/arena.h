@@ -48,6 +48,9 @@ class Mapping {
   const FixedHeader& header() const { return header_; }
   const Geometry& geometry() const { return header().geometry; }
   ControlLines& control() const { return *reinterpret_cast<ControlLines*>(base_ + kControlOffset); }
+  JournalLines& journal() const {
+    return *reinterpret_cast<JournalLines*>(base_ + kJournalOffset);
+  }
   template <class T>
   T* region(Region region) const {
     return reinterpret_cast<T*>(base_ + header_.regions[static_cast<uint32_t>(region)].offset);

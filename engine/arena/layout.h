@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 3;
+constexpr uint32_t kFormatVersion = 4;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 
@@ -103,7 +103,8 @@ struct ControlLines {
   alignas(64) base::AtomicU64 takeovers;     // attachments taken over so far
   // The last epoch that a quarantine shut, or is about to; only grows: why the gate is shut.
   alignas(64) base::AtomicU64 quarantine;
-  // The journal that keeps this book; {0, 0}: none. Writer: its daemon.
+  // The journal that keeps this book: {its id, the last term that it has promised}; {0, 0}: none. No
+  // term is opened that was not promised before. Writer: its daemon.
   alignas(64) base::AtomicPair journal;
   base::AtomicU64 durable;                   // position up to which everything is synced; only grows
   // Where terms began: entry t % 64 is the position of OPEN(t), for the last 64 terms. See log/terms.h.
@@ -122,5 +123,42 @@ static_assert(offsetof(ControlLines, quarantine) == 384);
 constexpr uint64_t kControlOffset = 1024;
 static_assert(sizeof(FixedHeader) <= kControlOffset);
 static_assert(kControlOffset + sizeof(ControlLines) <= kPageBytes);
+
+// Durations by powers of two: bucket i counts those below 2^i microseconds, the last one all others.
+constexpr uint32_t kDurationBuckets = 24;
+struct DurationLine {
+  base::AtomicU64 buckets[kDurationBuckets];
+  base::AtomicU64 count, sum_us;
+};
+
+enum class JournalState : uint64_t { none = 0, serving = 1, stopped = 2, no_space = 3, failed = 4 };
+
+// What the daemon that keeps the journal says of itself, for people and metrics; and what it is
+// asked to do. Plain statistics: nothing is decided by them but `state`, of which a stale value
+// costs a caller its time-out. Writer: the daemon, unless noted.
+struct JournalLines {
+  alignas(64) base::AtomicU64 state;          // JournalState
+  base::AtomicU64 error_number;               // errno of the failure, of no_space and failed
+  base::AtomicU64 pid, started_ms;
+  base::AtomicU64 segments, journal_bytes;    // that are kept
+  base::AtomicU64 entries, bytes_written;     // since the daemon was started
+  alignas(64) base::AtomicU64 checkpoint_position;  // of the last checkpoint
+  base::AtomicU64 checkpoint_ms, checkpoint_bytes, checkpoint_took_ms;
+  // A checkpoint is wanted as long as these differ. Writer of the first: whoever asks, by CAS.
+  base::AtomicU64 checkpoint_asked, checkpoint_answered;
+  base::AtomicU64 checkpoint_failures;
+  base::AtomicU64 reserved;
+  DurationLine sync;                          // of one sync of the disk
+  DurationLine wait;                          // of callers for `durable`; writer: callers
+  base::AtomicU64 directory[60];              // absolute path of the journal, zero-filled
+};
+static_assert(std::is_standard_layout_v<JournalLines> &&
+              std::has_unique_object_representations_v<JournalLines>);
+static_assert(offsetof(JournalLines, checkpoint_position) == 64);
+static_assert(offsetof(JournalLines, sync) == 128 && offsetof(JournalLines, wait) == 336);
+static_assert(offsetof(JournalLines, directory) == 544);
+
+constexpr uint64_t kJournalOffset = kControlOffset + sizeof(ControlLines);
+static_assert(kJournalOffset + sizeof(JournalLines) <= kPageBytes);
 
 }  // namespace casbook::arena

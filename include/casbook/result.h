@@ -71,7 +71,10 @@ namespace casbook {
   CASBOOK_CODE(forked, 212, false, "this process was forked from the one that attached")         \
   CASBOOK_CODE(read_only, 213, false, "the book is attached read-only")                          \
   CASBOOK_CODE(followers_full, 214, false,                                                       \
-               "every follower slot is taken: take the registration of one back")
+               "every follower slot is taken: take the registration of one back")                \
+  CASBOOK_CODE(no_space, 215, false, "no space is left on the disk")                             \
+  CASBOOK_CODE(already_served, 216, false, "another daemon serves this book")                    \
+  CASBOOK_CODE(foreign_journal, 217, false, "the journal is of another book")
 
 enum class Code : uint16_t {
 #define CASBOOK_CODE(name, number, final, text) name = number,

@@ -1,0 +1,44 @@
+// The daemon's configuration: a TOML file, or defaults. README.md of this folder lists the keys.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include <casbook/book.h>
+
+namespace casbook::daemon {
+
+struct MetricsConfig {
+  std::string address{};  // "127.0.0.1:9464"; empty: off
+};
+
+struct JournalConfig {
+  std::string directory{};               // of journal and checkpoints
+  uint64_t segment_bytes = 64ull << 20;  // 4 MiB to 4 GiB
+  // A record that nobody waits for is written after this time at the latest. 1 ms to 10 s.
+  std::chrono::milliseconds flush_interval{5};
+  bool direct = true;  // O_DIRECT where the file system can
+};
+
+struct CheckpointConfig {
+  uint64_t every_bytes = 1ull << 30;                       // of journal; 0: never by size
+  std::chrono::milliseconds every{std::chrono::hours(1)};  // 0: never by time
+};
+
+struct Config {
+  std::string book;        // its name
+  CreateOptions create{};  // of a book that is not there yet; its directory too
+  JournalConfig journal{};
+  CheckpointConfig checkpoint{};
+  MetricsConfig metrics{};
+  std::string log_level = "info";  // debug, info, warn, error
+};
+
+// bad_argument: names the file, the line, the key and what was expected, also for a key that is
+// none; io_error, no_permission: the file cannot be read.
+Result<Config> read_config(const std::string& path);
+// bad_argument, naming the key: a value out of its range, a book without a name, a journal without
+// a directory, a metrics address that is not of the loopback interface.
+Result<void> check_config(const Config& config);
+
+}  // namespace casbook::daemon

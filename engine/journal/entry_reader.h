@@ -37,7 +37,6 @@ class EntryReader {
   // The next entry; nothing at the end, and then end() says where that is. damaged: with segment,
   // offset and what is wrong there.
   Result<std::optional<Entry>> next();
-  // As next(), without looking at the body, which is empty then: is_body() is the caller's.
   // Where the journal ends, once next() returned nothing.
   const JournalEnd& end() const { return end_; }
   // Whether something unreadable stood at the end, and was taken for a torn tail.
@@ -48,6 +47,7 @@ class EntryReader {
   Result<std::optional<Entry>> end_of_segment(const char* why);
   Result<std::span<const std::byte>> window(uint64_t offset, uint64_t bytes);
   Result<bool> is_synced_later(uint64_t offset);
+  const char* find_fault(const EntryHeader& header, std::span<const std::byte> bytes) const;
   Error damage(uint64_t offset, const std::string& what) const;
 
   const Storage& storage_;

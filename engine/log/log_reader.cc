@@ -15,11 +15,11 @@ bool is_above_floor(const commit::Store& store, uint64_t lsn) {
 }
 
 // From its block. `moved`: overwritten while it was copied.
-Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, Record& record) {
+Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, EncodedRecord& record) {
   uint64_t words_max = 0;
   const base::AtomicU64* source = find_record_words(store, where, words_max);
   if (!source) return is_above_floor(store, lsn) ? Try::damaged : Try::moved;
-  uint64_t words[kRecordWordsMax];
+  uint64_t* const words = record.words;
   words[0] = source[0].load_relaxed();
   words[1] = source[1].load_relaxed();
   const uint32_t count = encoded_words(words[1]);
@@ -28,22 +28,26 @@ Try fetch_copy(const commit::Store& store, uint64_t lsn, uint64_t where, Record&
   // [floor] Fence: the bytes before the floor.
   base::acquire_fence();
   if (!is_above_floor(store, lsn)) return Try::moved;
-  if (!fits || !decode(words, count, record) || record.position.lsn() != lsn) return Try::damaged;
+  record.count = count;
+  if (!fits || !is_record(record.span()) || record.position().lsn() != lsn) return Try::damaged;
   return Try::got;
 }
 
 // From the descriptor that the log slot names. `moved`: recycled, so a copy exists by now.
-Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t reference, Record& record) {
+Try fetch_descriptor(const commit::Store& store, uint64_t lsn, uint64_t reference,
+                     EncodedRecord& encoded) {
   const commit::Descriptor* descriptor = store.find_descriptor(reference);
   if (!descriptor) return Try::damaged;
   const uint64_t sequence = commit::reference_sequence(reference);
   // [publish] Acquire: the body, and the agreed values that precede every claim.
   if (!commit::is_instance(descriptor->status.lo.load_acquire(), sequence)) return Try::moved;
+  Record record;
   read_descriptor(*descriptor, lsn, record);
   // [recycle] Fence: the body before the second look.
   base::acquire_fence();
-  return commit::is_instance(descriptor->status.lo.load_relaxed(), sequence) ? Try::got
-                                                                             : Try::moved;
+  if (!commit::is_instance(descriptor->status.lo.load_relaxed(), sequence)) return Try::moved;
+  encode(image_of(record), encoded);
+  return Try::got;
 }
 
 // Slot or index of the LSN hold a later one: the floor was raised before that.
@@ -51,15 +55,16 @@ Fetch lapped(const commit::Store& store, uint64_t lsn) {
   return is_above_floor(store, lsn) ? Fetch::damaged : Fetch::overrun;
 }
 
-void make_mark_record(uint64_t lsn, uint64_t mark, Record& record) {
-  record = {};
+void make_mark_record(uint64_t lsn, uint64_t mark, EncodedRecord& encoded) {
+  Record record;
   record.position = Position::of(commit::mark_epoch(mark), lsn);
   record.kind = commit::mark_kind(mark);
+  encode(image_of(record), encoded);
 }
 
 }  // namespace
 
-Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
+Fetch fetch_encoded(const commit::Store& store, uint64_t lsn, EncodedRecord& record) {
   bool was_recycled = false;
   // Progress: another round means that the record was copied or the floor passed it meanwhile.
   for (;;) {
@@ -93,11 +98,19 @@ Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
     }
     const Try result = fetch_descriptor(store, lsn, content, record);
     if (result == Try::got) return Fetch::got;
-    // Recycled: so it is in the index, or the floor has passed it. Neither, at the second look: lost.
+    // Recycled: so it is in the index, or the floor has passed it. Neither, at the second look:
+    // lost.
     if (result == Try::damaged || was_recycled) return Fetch::damaged;
     was_recycled = true;
     base::acquire_fence();  // [recycle] who sees the descriptor recycled sees the index
   }
+}
+
+Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record) {
+  EncodedRecord encoded;
+  const Fetch result = fetch_encoded(store, lsn, encoded);
+  if (result == Fetch::got) unpack(encoded.span(), record);
+  return result;
 }
 
 uint64_t log_end(const commit::Store& store) {

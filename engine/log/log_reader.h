@@ -12,6 +12,8 @@ enum class Fetch { got, end, overrun, damaged };
 // The record at `lsn`: from the ring when it is copied, else from its descriptor. Marks come as
 // records without changes, of kind seal or open. Lock-free.
 Fetch fetch(const commit::Store& store, uint64_t lsn, Record& record);
+// The same as words, for those who pass it on.
+Fetch fetch_encoded(const commit::Store& store, uint64_t lsn, EncodedRecord& record);
 
 // One past the last commit: every LSN below was claimed before this returned.
 uint64_t log_end(const commit::Store& store);

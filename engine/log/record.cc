@@ -109,10 +109,12 @@ uint32_t encoded_words(uint64_t head) {
   return sane ? static_cast<uint32_t>(words) : 0;
 }
 
-bool decode(const uint64_t* words, uint32_t count, Record& record) {
-  if (count < kRecordHeadWords || encoded_words(words[1]) != count ||
-      words[0] != checksum_of(words, count))
-    return false;
+bool is_record(std::span<const uint64_t> words) {
+  return words.size() >= kRecordHeadWords && encoded_words(words[1]) == words.size() &&
+         words[0] == checksum_of(words.data(), static_cast<uint32_t>(words.size()));
+}
+
+void unpack(std::span<const uint64_t> words, Record& record) {
   record.kind = static_cast<Kind>((words[1] >> 32) & 0xff);
   record.change_count = (words[1] >> 40) & 0xff;
   record.note_count = (words[1] >> 48) & 0xff;
@@ -122,7 +124,20 @@ bool decode(const uint64_t* words, uint32_t count, Record& record) {
   for (uint32_t i = 0; i < record.change_count; ++i, n += 4)
     record.changes[i] = {words[n], words[n + 1], words[n + 2], words[n + 3]};
   for (uint32_t i = 0; i < record.note_count; ++i) record.notes[i] = words[n++];
+}
+
+bool decode(const uint64_t* words, uint32_t count, Record& record) {
+  if (!is_record({words, count})) return false;
+  unpack({words, count}, record);
   return true;
+}
+
+void encode(const RecordImage& image, EncodedRecord& record) {
+  uint64_t* to = record.words;
+  for (const std::span<const uint64_t> piece :
+       {std::span<const uint64_t>(image.head), image.changes, image.notes})
+    to = std::copy(piece.begin(), piece.end(), to);
+  record.count = image.words();
 }
 
 void read_descriptor(const commit::Descriptor& descriptor, uint64_t lsn, Record& record) {

@@ -68,8 +68,21 @@ RecordImage image_of(const commit::WriteSet& set, std::span<const uint64_t> chan
 std::span<const uint64_t> words_of(std::span<const Change> changes);
 // The length in words that word 1 claims; 0 when it cannot be a record.
 uint32_t encoded_words(uint64_t head);
-// False: not a record, or its checksum is wrong.
+// The words are one record, whole: its length and its checksum are right.
+bool is_record(std::span<const uint64_t> words);
+// Precondition: is_record(). False: not a record.
+void unpack(std::span<const uint64_t> words, Record& record);
 bool decode(const uint64_t* words, uint32_t count, Record& record);
+
+// Records as they are kept, shipped and journaled.
+struct EncodedRecord {
+  uint32_t count = 0;
+  uint64_t words[kRecordWordsMax];
+
+  std::span<const uint64_t> span() const { return {words, count}; }
+  Position position() const { return {words[2]}; }
+};
+void encode(const RecordImage& image, EncodedRecord& record);
 
 // The record of the instance in `descriptor`, claimed at `lsn`. Not validated: the caller checks
 // that the instance was not recycled meanwhile.

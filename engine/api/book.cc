@@ -18,8 +18,6 @@ Core::Core(std::unique_ptr<arena::Mapping> mapped)
       accounts(store, tables),
       ids(store, tables) {}
 
-namespace {
-
 Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::string_view name,
                                         arena::Access access) {
   base::arm_fault_from_environment();
@@ -38,7 +36,6 @@ Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::strin
   return core;
 }
 
-}  // namespace
 }  // namespace api
 
 Book::Book(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -12,4 +12,11 @@ struct Book::Impl {
   std::shared_ptr<api::Core> core;
 };
 
+// Between a book and its view, for the daemon.
+struct BookAccess {
+  static Book wrap(std::shared_ptr<api::Core> core) {
+    return Book(std::make_shared<Book::Impl>(std::move(core)));
+  }
+};
+
 }  // namespace casbook

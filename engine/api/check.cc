@@ -8,6 +8,7 @@
 #include "commit/retention.h"
 #include "lease/table.h"
 #include "log/check.h"
+#include "log/durable.h"
 #include "log/log_reader.h"
 
 namespace casbook {
@@ -63,6 +64,10 @@ Result<void> Book::set_quarantine(bool on) {
   } else if (!(seen & 1) && core.store.closed_code() == Code::quarantined) {
     if (seen >> 1 == kTermMax)
       return Error{Code::book_full, false, 0, 0, "terms: read it, and go on in another book"};
+    if (const auto journal = log::journal_of(core.store);
+        journal.id != 0 && journal.promised_term <= seen >> 1)
+      return Error{Code::book_closed, false, 0, 0,
+                   "the daemon has to promise the next term first: see that it runs"};
     executor.open((seen >> 1) + 1);
     base::fault_point(base::FaultPoint::quarantine_after_open);
   }

@@ -26,6 +26,10 @@ struct Core {
   std::unique_ptr<arena::Attachment> attachment;  // null: read-only. Last: freed first.
 };
 
+// Book::attach() and observe().
+Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::string_view name,
+                                        arena::Access access);
+
 // Book::wait(), for sessions too.
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout);

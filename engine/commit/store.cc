@@ -74,6 +74,11 @@ bool Store::is_cell(Unit unit, uint32_t word) const {
 }
 
 void Store::format(arena::Mapping& mapping, bool gate_open, Position first) {
+  format_log(mapping, gate_open, first);
+  format_cells(mapping);
+}
+
+void Store::format_log(arena::Mapping& mapping, bool gate_open, Position first) {
   Store store(mapping);
   const uint64_t ring = store.ring_slots();
   for (uint64_t i = 0; i < ring; ++i)
@@ -83,6 +88,10 @@ void Store::format(arena::Mapping& mapping, bool gate_open, Position first) {
   store.control_->term_starts[first.term() % kTermStarts].initialise(first.value);
   store.control_->retention.lo.initialise(first.lsn());
   store.control_->retention.hi.initialise(UINT64_MAX);
+}
+
+void Store::format_cells(arena::Mapping& mapping) {
+  Store store(mapping);
   for (uint32_t t = 0; t < arena::kCellTableCount; ++t) {
     const auto& extent = mapping.cells(static_cast<CellTable>(t));
     const uint64_t step = units_of(kTableWords[t]);

@@ -54,6 +54,9 @@ class Store {
   // Format of a fresh arena: log slots, gate, retention, and the word counts of all cells. The first
   // commit will be at `first`, in its term.
   static void format(arena::Mapping& mapping, bool gate_open, Position first = kFirstPosition);
+  // The two halves of it, for who fills the cells before it knows where the log goes on.
+  static void format_cells(arena::Mapping& mapping);
+  static void format_log(arena::Mapping& mapping, bool gate_open, Position first);
 
  private:
   const arena::Mapping& mapping_;

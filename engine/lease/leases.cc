@@ -272,6 +272,27 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
   }
 }
 
+Result<uint64_t> Leases::restart_ttls(log::LogWriter& writer, uint64_t first,
+                                      int64_t book_time_ms) {
+  WriteSet set;
+  set.describe(Kind::lease_renew, book_time_ms);
+  uint64_t index = first, count = 0;
+  for (; index < table_.count() && count < kEntriesMax; ++index) {
+    CellImage image;
+    commit::read_cell(store_, writer.executor(), table_.at(index), kWordsUsed, image);
+    if (image.value[kHolder] == 0) continue;
+    const int64_t ttl_ns = static_cast<int64_t>(image.value[kTtl]);
+    CellWrites(set, table_.at(index), image)
+        .always(kDeadline, static_cast<uint64_t>(base::boot_clock_ns() + ttl_ns));
+    ++count;
+  }
+  if (count != 0) {
+    const auto result = writer.commit(set);
+    if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
+  }
+  return index < table_.count() ? index : 0;
+}
+
 // The mark of a session that died while it waited stays until the slot has another owner, so the
 // owner is looked at as well; seldom, since few wait.
 uint32_t Leases::waiters_of(Unit unit) const {

@@ -42,6 +42,12 @@ class Leases {
   Result<Released> release(log::LogWriter& writer, const Lease& lease, uint64_t operation_id,
                            int64_t book_time_ms);
 
+  // After a recovery, before anybody sees the book: every lease that is held has its whole TTL again,
+  // since the clock of its deadline was another machine's, or another boot's. Some are renewed by one
+  // commit. `first`: where to go on, 0 to begin; returns the next such place, 0 when all are done.
+  // Errors: backpressure, book_closed; call again with the same `first`.
+  Result<uint64_t> restart_ttls(log::LogWriter& writer, uint64_t first, int64_t book_time_ms);
+
   // Reading; for observers too.
   Result<LeaseInfo> info(std::string_view name) const;
   std::vector<LeaseInfo> list() const;

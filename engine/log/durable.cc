@@ -2,9 +2,23 @@
 
 namespace casbook::log {
 
-bool is_journaled(const commit::Store& store) {
-  // Relaxed: written before the file has its name.
-  return store.control().journal.lo.load_relaxed() != 0;
+bool is_journaled(const commit::Store& store) { return journal_of(store).id != 0; }
+
+JournalIdentity journal_of(const commit::Store& store) {
+  const base::AtomicPair& journal = store.control().journal;
+  // [journal] The id first: where it is seen, the promise is at least what was stored with it.
+  const uint64_t id = journal.lo.load_acquire();
+  return {id, journal.hi.load_acquire()};  // [journal]
+}
+
+void set_journal(const commit::Store& store, const JournalIdentity& journal) {
+  base::AtomicPair& shared = store.control().journal;
+  // Bounded: nobody else writes it.
+  for (;;) {
+    const base::Pair seen{shared.lo.load_relaxed(), shared.hi.load_relaxed()};
+    // [journal] Release: term and id are on disk.
+    if (shared.cas16_acq_rel(seen, {journal.id, journal.promised_term})) return;
+  }
 }
 
 void publish_durable(const commit::Store& store, Position position) {

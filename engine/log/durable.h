@@ -6,8 +6,19 @@
 
 namespace casbook::log {
 
-// Whether a journal keeps this book; fixed before the book is seen.
+// The name under which the daemon that keeps the journal follows.
+constexpr const char* kJournalFollower = "journal";
+
+// Whether a journal keeps this book: from its creation, or from when a daemon adopted it.
 bool is_journaled(const commit::Store& store);
+struct JournalIdentity {
+  uint64_t id = 0;             // 0: none
+  uint64_t promised_term = 0;  // no term above it may be opened
+};
+JournalIdentity journal_of(const commit::Store& store);
+// Promises terms up to `term`, which is on disk already, or makes the book one that is journaled.
+// One caller at a time: the daemon.
+void set_journal(const commit::Store& store, const JournalIdentity& journal);
 // Everything up to `position` is synced. Wakes all who wait, at once. Never moves back.
 void publish_durable(const commit::Store& store, Position position);
 Position durable_position(const commit::Store& store);

@@ -57,6 +57,13 @@ class Follower {
   Fetch next(Record& record);
   // Everything returned by next() so far may be overwritten.
   void release();
+  // Everything below `lsn` may be overwritten: for a reader that fetches by itself.
+  void release_up_to(uint64_t lsn) {
+    next_ = lsn;
+    release();
+  }
+  // Not dropped, removed or superseded.
+  bool is_current() const;
   // Takes the registration back; the ring waits no more.
   void remove();
 
@@ -68,7 +75,6 @@ class Follower {
   static Result<Follower> resume(const commit::Store& store, uint32_t index, uint64_t owner);
   static Result<Follower> claim_slot(const commit::Store& store, uint64_t owner,
                                      std::string_view name, FullPolicy policy);
-  bool is_current() const;
   void store_position();
 
   const commit::Store* store_;

@@ -10,11 +10,16 @@ Standing standing_of(const commit::Store& store, Position position) {
   };
   if (position.term() == 0 || position.term() > term) return Standing::undone;
   const Position start = start_of(position.term());
-  if (start.term() == position.term() && position.lsn() < start.lsn()) return Standing::undone;
+  const bool has_begun = start.term() == position.term();
+  if (has_begun ? position.lsn() < start.lsn() : term - position.term() < kTermStarts)
+    return Standing::undone;
   if (position.term() == term) return Standing::held;
-  const Position next = start_of(position.term() + 1);
-  if (next.term() != position.term() + 1) return Standing::unknown;
-  return position.lsn() < next.lsn() ? Standing::held : Standing::undone;
+  // The next term that began: some are promised and never opened. Bounded by kTermStarts.
+  if (term - position.term() > kTermStarts) return Standing::unknown;
+  uint64_t next = position.term() + 1;
+  while (next < term && start_of(next).term() != next) ++next;
+  if (start_of(next).term() != next) return Standing::unknown;
+  return position.lsn() < start_of(next).lsn() ? Standing::held : Standing::undone;
 }
 
 }  // namespace casbook::log

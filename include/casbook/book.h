@@ -162,6 +162,7 @@ class CASBOOK_EXPORT Book {
   friend class Session;
   friend class LogReader;
   friend class LogFollower;
+  friend struct BookAccess;  // of the daemon
 };
 
 }  // namespace casbook

@@ -1,0 +1,344 @@
+#include "journal/appender.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+namespace casbook::journal {
+
+using base::FaultPoint;
+using base::Mutant;
+
+namespace {
+
+constexpr const char* kSpareName = "segment.new";
+// While a sync is under way, an entry is worth its own write from so many records on.
+constexpr uint64_t kRecordsWorthAWrite = 512;
+constexpr uint64_t kSyncToken = uint64_t{1} << 63;
+constexpr size_t kCompletionsMax = 16;
+constexpr uint64_t kZerosBytes = 1ull << 20;
+
+struct FreeMemory {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<std::byte, FreeMemory>;
+
+Memory aligned_memory(uint64_t bytes) {
+  Memory memory(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, bytes)));
+  CASBOOK_ASSERT(memory);
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+}  // namespace
+
+// Room for one entry: its header, whole records behind it.
+struct Appender::Buffer {
+  Memory memory = aligned_memory(kEntryBytesMax);
+  EntryHeader header{};
+  uint64_t bytes = 0;
+  bool is_free = true;
+
+  std::span<const std::byte> body() const {
+    return {memory.get() + sizeof(EntryHeader), bytes - sizeof(EntryHeader)};
+  }
+  std::span<const std::byte> blocks() const { return {memory.get(), round_up_to_block(bytes)}; }
+  void begin() { bytes = sizeof(EntryHeader), header = {}; }
+  void add(const log::EncodedRecord& record) {
+    if (header.count == 0)
+      header.first_lsn = record.position().lsn(),
+      header.term = static_cast<uint16_t>(record.position().term());
+    ++header.count;
+    std::memcpy(memory.get() + bytes, record.words, record.count * 8);
+    bytes += record.count * 8;
+  }
+  void finish(uint64_t seed) {
+    header.magic = kEntryMagic, header.bytes = static_cast<uint32_t>(bytes);
+    header.type = static_cast<uint8_t>(EntryType::records);
+    seal(header, body(), seed);
+    std::memcpy(memory.get(), &header, sizeof header);
+    std::memset(memory.get() + bytes, 0, round_up_to_block(bytes) - bytes);
+  }
+  Position last() const { return Position::of(header.term, header.first_lsn + header.count - 1); }
+};
+
+Appender::Appender(Storage& storage, uint64_t journal_id, const BookShape& shape,
+                   const JournalEnd& end, const AppenderOptions& options)
+    : storage_(storage), journal_id_(journal_id), shape_(shape), options_(options), end_(end) {
+  if (end_.next_lsn == 0) end_.next_lsn = 1;
+  written_index_ = synced_index_ = end_.index;
+  durable_ = end_.position();
+  for (uint32_t i = 0; i < options.buffers; ++i) buffers_.push_back(std::make_unique<Buffer>());
+}
+
+Appender::~Appender() = default;
+
+Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t journal_id,
+                                                 const BookShape& shape, const JournalEnd& end,
+                                                 const AppenderOptions& options) {
+  CASBOOK_ASSERT(options.segment_bytes % kBlockBytes == 0 &&
+                 options.segment_bytes >= 2 * kBlockBytes && options.buffers > 0);
+  auto appender = std::unique_ptr<Appender>(new Appender(storage, journal_id, shape, end, options));
+  auto queue = storage.open_queue(2 * options.buffers);
+  if (!queue) return queue.error();
+  appender->queue_ = std::move(*queue);
+  if (auto removed = storage.remove(kSpareName);
+      !removed && removed.error().code != Code::book_missing)
+    return removed.error();
+  if (auto prepared = appender->prepare_spare(); !prepared) return prepared.error();
+  if (auto begun = appender->begin_segment(); !begun) return begun.error();
+  return appender;
+}
+
+// --- preparer
+// ----------------------------------------------------------------------------------------
+
+bool Appender::wants_spare() const {
+  const std::lock_guard lock(mutex_);
+  return !spare_ && !failure_;
+}
+
+// Written with zeros and synced, so that a sync of what is written there later has no metadata to
+// write: half the time (perf/README.md).
+Result<void> Appender::prepare_spare() {
+  if (!wants_spare()) return {};
+  if (auto removed = storage_.remove(kSpareName);
+      !removed && removed.error().code != Code::book_missing)
+    return removed;
+  auto file = storage_.create(kSpareName);
+  if (!file) return file.error();
+  base::fault_point(FaultPoint::segment_after_create);  // S1
+  const auto fill = [&]() -> Result<void> {
+    if (auto done = (*file)->allocate(options_.segment_bytes); !done) return done;
+    const Memory zeros = aligned_memory(kZerosBytes);
+    for (uint64_t at = 0; at < options_.segment_bytes; at += kZerosBytes)
+      if (auto done =
+              (*file)->write(at, {zeros.get(), std::min(kZerosBytes, options_.segment_bytes - at)});
+          !done)
+        return done;
+    return (*file)->sync();
+  };
+  if (auto filled = fill(); !filled) {
+    (void)storage_.remove(kSpareName);  // gives back what room it took
+    return filled;
+  }
+  const std::lock_guard lock(mutex_);
+  spare_ = std::move(*file);
+  return {};
+}
+
+// --- collector
+// ---------------------------------------------------------------------------------------
+
+Appender::Buffer* Appender::free_buffer() {
+  for (const auto& buffer : buffers_)
+    if (buffer->is_free) return buffer.get();
+  return nullptr;
+}
+
+// Under the mutex.
+bool Appender::is_busy(const commit::Store& store) {
+  if (!free_buffer()) return true;
+  if (!syncing_) return false;
+  // [tail] A hint, at most some commits behind.
+  const uint64_t tail = store.control().tail.load_acquire();
+  return tail < end_.next_lsn + kRecordsWorthAWrite;
+}
+
+Result<Appender::Taken> Appender::take(const commit::Store& store) {
+  Buffer* buffer = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
+    if (is_busy(store)) return Taken::busy;
+    buffer = free_buffer();
+  }
+  const uint64_t room = options_.segment_bytes - end_.offset;
+  auto has_any = collect(store, std::min(room, kEntryBytesMax), *buffer);
+  if (!has_any) return has_any.error();
+  if (buffer->header.count != 0) {
+    if (auto submitted = submit(*buffer); !submitted) return submitted.error();
+    return Taken::submitted;
+  }
+  return *has_any ? begin_segment() : Taken::nothing;
+}
+
+// As many records of one term as there are and fit. False: the log has no more; true with an empty
+// buffer: the next one does not fit.
+Result<bool> Appender::collect(const commit::Store& store, uint64_t room, Buffer& buffer) {
+  buffer.begin();
+  log::EncodedRecord record;
+  for (uint64_t lsn = end_.next_lsn;; ++lsn) {
+    switch (log::fetch_encoded(store, lsn, record)) {
+      case log::Fetch::end:
+        return false;
+      case log::Fetch::overrun:
+        return Error{.code = Code::overrun,
+                     .detail = "the record at lsn " + std::to_string(lsn) +
+                               " left the ring before it was journaled"};
+      case log::Fetch::damaged:
+        return Error{.code = Code::damaged,
+                     .detail = "the record at lsn " + std::to_string(lsn) + " of the book"};
+      case log::Fetch::got:
+        break;
+    }
+    const bool is_other_term =
+        buffer.header.count != 0 && record.position().term() != buffer.header.term;
+    if (is_other_term || buffer.bytes + record.count * 8 > room) return true;
+    buffer.add(record);
+  }
+}
+
+// A4. All that was written has to be synced: complete() does that by itself.
+Result<Appender::Taken> Appender::begin_segment() {
+  std::unique_ptr<File> spare;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!flights_.empty() || syncing_) return Taken::busy;
+    if (!spare_) return Taken::no_segment;
+    spare = std::move(spare_);
+  }
+  alignas(kBlockBytes) std::byte block[kBlockBytes] = {};
+  SegmentHeader header{};
+  header.magic = kSegmentMagic, header.format = kJournalFormat;
+  header.header_bytes = sizeof header;
+  header.journal_id = journal_id_, header.number = end_.segment + 1;
+  header.bytes = options_.segment_bytes;
+  header.created_ms = static_cast<uint64_t>(base::wall_clock_ms());
+  header.first_index = end_.index + 1, header.next_lsn = end_.next_lsn;
+  header.chain = end_.chain, header.term = end_.term;
+  header.shape = shape_;
+  seal(header);
+  std::memcpy(block, &header, sizeof header);
+  const auto name = [&]() -> Result<void> {
+    if (auto done = spare->write(0, block); !done) return done;
+    if (auto done = spare->sync(); !done) return done;
+    base::fault_point(FaultPoint::segment_before_rename);  // S2
+    if (auto done = storage_.rename(kSpareName, segment_name(header.number)); !done) return done;
+    base::fault_point(FaultPoint::segment_after_rename);  // S3
+    if (base::mutated(Mutant::journal_rename_unsynced)) return {};
+    return storage_.sync_directory();
+  };
+  if (auto named = name(); !named) return fail(named.error());
+  file_ = std::move(spare);
+  seed_ = seed_of(journal_id_, header.number);
+  end_.segment = header.number, end_.offset = kBlockBytes;
+  const std::lock_guard lock(mutex_);
+  ++counts_.segments;
+  return Taken::submitted;
+}
+
+Result<void> Appender::submit(Buffer& buffer) {
+  EntryHeader& header = buffer.header;
+  header.index = end_.index + 1, header.chain = end_.chain;
+  bool is_alone = false;
+  {
+    const std::lock_guard lock(mutex_);
+    header.synced_index = synced_index_;
+    buffer.finish(seed_);
+    buffer.is_free = false;
+    is_alone = !syncing_ && flights_.empty();
+    flights_.push_back({header.index, buffer.last(), &buffer});
+    if (is_alone) syncing_ = header.index, sync_started_ns_ = base::monotonic_ns();
+    ++counts_.entries;
+    counts_.bytes += buffer.blocks().size();
+  }
+  base::fault_point(FaultPoint::entry_before_write);
+  auto submitted = is_alone ? queue_->write_and_sync(*file_, end_.offset, buffer.blocks(),
+                                                     header.index, header.index | kSyncToken)
+                            : queue_->write(*file_, end_.offset, buffer.blocks(), header.index);
+  if (!submitted) return fail(submitted.error());
+  end_.offset += buffer.blocks().size();
+  end_.index = header.index, end_.chain = header.checksum, end_.term = header.term;
+  end_.next_lsn = header.first_lsn + header.count;
+  return {};
+}
+
+// --- completer
+// ---------------------------------------------------------------------------------------
+
+Error Appender::fail(Error error) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = std::move(error);
+  return *failure_;
+}
+
+void Appender::completed(const Completion& completion) {
+  const bool is_sync = completion.token & kSyncToken;
+  if (completion.error_number != 0 && !base::mutated(Mutant::journal_ignores_errors)) {
+    // Of a write and the sync behind it the write says what happened.
+    const bool is_follow_up = completion.error_number == ECANCELED;
+    if (!failure_ && !is_follow_up)
+      failure_ = Error{.code = Code::io_error,
+                       .detail = std::string(is_sync ? "sync" : "write") + " of " +
+                                 segment_name(end_.segment) + " in " + storage_.describe() + ": " +
+                                 std::generic_category().message(completion.error_number)};
+    return;
+  }
+  if (is_sync) {
+    synced_index_ = *std::exchange(syncing_, {});
+    ++counts_.syncs;
+    sync_time_ = {counts_.syncs, base::monotonic_ns() - sync_started_ns_};
+    return;
+  }
+  for (Flight& flight : flights_)
+    if (flight.index == completion.token) std::exchange(flight.buffer, nullptr)->is_free = true;
+}
+
+// Under the mutex. One sync for all that is written.
+Result<void> Appender::submit_sync() {
+  if (syncing_ || written_index_ == synced_index_) return {};
+  syncing_ = written_index_;
+  sync_started_ns_ = base::monotonic_ns();
+  return queue_->sync(*file_, written_index_ | kSyncToken);
+}
+
+Result<void> Appender::complete() {
+  Completion completions[kCompletionsMax];
+  const size_t count = queue_->wait(completions);
+  base::fault_point(FaultPoint::entry_after_complete);
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < count; ++i) completed(completions[i]);
+  if (failure_) return *failure_;
+  for (const Flight& flight : flights_) {
+    if (flight.buffer) break;
+    written_index_ = std::max(written_index_, flight.index);
+  }
+  const uint64_t safe =
+      base::mutated(Mutant::journal_acknowledges_unsynced) ? written_index_ : synced_index_;
+  while (!flights_.empty() && flights_.front().index <= safe && !flights_.front().buffer) {
+    durable_ = flights_.front().last;
+    flights_.pop_front();
+  }
+  if (auto submitted = submit_sync(); !submitted) {
+    failure_ = submitted.error();
+    return *failure_;
+  }
+  return {};
+}
+
+Position Appender::durable() const {
+  const std::lock_guard lock(mutex_);
+  return durable_;
+}
+
+bool Appender::is_settled() const {
+  const std::lock_guard lock(mutex_);
+  return flights_.empty() && !syncing_;
+}
+
+AppenderCounts Appender::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+Appender::SyncTime Appender::sync_time() const {
+  const std::lock_guard lock(mutex_);
+  return sync_time_;
+}
+
+}  // namespace casbook::journal

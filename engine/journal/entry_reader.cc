@@ -58,7 +58,10 @@ Result<std::vector<Segment>> list_segments(const Storage& storage, uint64_t jour
 }
 
 EntryReader::EntryReader(const Storage& storage, std::vector<Segment> segments)
-    : storage_(storage), segments_(std::move(segments)) {}
+    : storage_(storage), segments_(std::move(segments)), cut_index_(segments_.size(), UINT64_MAX) {
+  for (size_t i = segments_.size(); i-- > 1;)
+    cut_index_[i - 1] = std::min(cut_index_[i], segments_[i].header.first_index);
+}
 
 Error EntryReader::damage(uint64_t offset, const std::string& what) const {
   return error_in(storage_, segments_[at_ - 1].number, Code::damaged,
@@ -67,10 +70,11 @@ Error EntryReader::damage(uint64_t offset, const std::string& what) const {
 
 // False: there are no more.
 Result<bool> EntryReader::open_next() {
+  while (at_ < segments_.size() && segments_[at_].header.first_index >= cut_index_[at_]) ++at_;
   if (at_ == segments_.size()) return false;
   const Segment& segment = segments_[at_++];
   const SegmentHeader& header = segment.header;
-  if (at_ == 1) {
+  if (end_.segment == 0) {
     end_.index = header.first_index - 1, end_.chain = header.chain;
     end_.term = header.term, end_.next_lsn = header.next_lsn;
   } else if (header.first_index != end_.index + 1 || header.chain != end_.chain ||
@@ -119,56 +123,49 @@ Result<bool> EntryReader::is_synced_later(uint64_t offset) {
   return false;
 }
 
-// Nothing readable stands at the end of what was read: the next segment goes on, or it is the end.
-Result<std::optional<Entry>> EntryReader::end_of_segment(const char* why) {
-  if (at_ < segments_.size()) {
-    // What was cut off is not looked at: the next header says where this segment ends.
-    if (segments_[at_].header.first_index == end_.index + 1) return std::optional<Entry>{};
-    return damage(end_.offset, std::string(why[0] ? why : "no entry") + ", where entry " +
-                                   std::to_string(end_.index + 1) + " should stand");
-  }
+// `why`: nothing readable stands at the end of what was read, which is no cut. In the last segment
+// a torn tail is what nobody says was synced.
+Result<void> EntryReader::end_of_segment(const char* why) {
+  const std::string what = std::string(why[0] ? why : "no entry") + ", where entry " +
+                           std::to_string(end_.index + 1) + " should stand";
+  if (cut_index_[at_ - 1] != UINT64_MAX) return damage(end_.offset, what);
   auto synced = is_synced_later(end_.offset + kBlockBytes);
   if (!synced) return synced.error();
-  if (*synced)
-    return damage(end_.offset, std::string(why[0] ? why : "no entry") + ", where entry " +
-                                   std::to_string(end_.index + 1) +
-                                   " should stand, which a later entry says was synced");
+  if (*synced) return damage(end_.offset, what + ", which a later entry says was synced");
   was_torn_ = why[0] != 0;
-  return std::optional<Entry>{};
+  return {};
 }
 
 Result<std::optional<Entry>> EntryReader::next() {
   // Bounded by the segments: each round opens one, or returns.
   for (;;) {
-    const bool is_cut =
-        file_ && at_ < segments_.size() && segments_[at_].header.first_index == end_.index + 1;
-    const char* why = "";
-    if (file_ && !is_cut) {
+    if (file_ && end_.index + 1 < cut_index_[at_ - 1]) {
       auto bytes = window(end_.offset, kEntryBytesMax);
       if (!bytes) return bytes.error();
-      Entry entry{.segment = end_.segment, .offset = end_.offset};
-      if (bytes->size() >= sizeof entry.header) {
-        std::memcpy(&entry.header, bytes->data(), sizeof entry.header);
-        const EntryHeader& header = entry.header;
-        why = find_fault(header, *bytes);
-        if (!why) {
-          entry.body = bytes->subspan(sizeof header, header.bytes - sizeof header);
-          end_.offset += round_up_to_block(header.bytes);
-          end_.index = header.index, end_.chain = header.checksum, end_.term = header.term;
-          end_.next_lsn = header.first_lsn + header.count;
-          return std::optional<Entry>(entry);
-        }
-      }
-    }
-    if (file_ && !is_cut) {
-      auto ended = end_of_segment(why);
-      if (!ended) return ended;
-      if (at_ == segments_.size()) return ended;
+      const char* why = "";
+      auto entry = entry_in(*bytes, why);
+      if (entry) return entry;
+      if (auto ended = end_of_segment(why); !ended) return ended.error();
     }
     auto opened = open_next();
     if (!opened) return opened.error();
     if (!*opened) return std::optional<Entry>{};
   }
+}
+
+// The entry that the bytes at end_ begin with; then the end is behind it. Else nothing, and why.
+std::optional<Entry> EntryReader::entry_in(std::span<const std::byte> bytes, const char*& why) {
+  Entry entry{.segment = end_.segment, .offset = end_.offset};
+  const EntryHeader& header = entry.header;
+  if (bytes.size() < sizeof header) return {};
+  std::memcpy(&entry.header, bytes.data(), sizeof header);
+  why = find_fault(header, bytes);
+  if (why) return {};
+  entry.body = bytes.subspan(sizeof header, header.bytes - sizeof header);
+  end_.offset += round_up_to_block(header.bytes);
+  end_.index = header.index, end_.chain = header.checksum, end_.term = header.term;
+  end_.next_lsn = header.first_lsn + header.count;
+  return entry;
 }
 
 // Null: the bytes begin with the entry that follows. Empty: with zeros, as where nothing was

@@ -30,6 +30,10 @@ struct Entry {
   uint64_t segment = 0, offset = 0;
 };
 
+// A segment's header ends all before it: what they hold from its first index on was cut off there,
+// and is not looked at.
+// A segment's header ends all before it: what they hold from its first index on was cut off there,
+// and is not looked at.
 class EntryReader {
  public:
   // Reads `segments`, which list_segments() gave for this storage, from the first on.
@@ -44,7 +48,8 @@ class EntryReader {
 
  private:
   Result<bool> open_next();
-  Result<std::optional<Entry>> end_of_segment(const char* why);
+  Result<void> end_of_segment(const char* why);
+  std::optional<Entry> entry_in(std::span<const std::byte> bytes, const char*& why);
   Result<std::span<const std::byte>> window(uint64_t offset, uint64_t bytes);
   Result<bool> is_synced_later(uint64_t offset);
   const char* find_fault(const EntryHeader& header, std::span<const std::byte> bytes) const;
@@ -52,7 +57,8 @@ class EntryReader {
 
   const Storage& storage_;
   std::vector<Segment> segments_;
-  size_t at_ = 0;  // of the segment that is open, + 1
+  std::vector<uint64_t> cut_index_;  // of each segment: the first index that a later one has anew
+  size_t at_ = 0;                    // of the segment that is open, + 1
   std::unique_ptr<File> file_;
   uint64_t seed_ = 0;
   JournalEnd end_;

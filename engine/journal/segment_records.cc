@@ -1,0 +1,106 @@
+#include "journal/segment_records.h"
+
+#include <cstring>
+
+#include "log/record.h"
+
+namespace casbook::journal {
+
+using base::FaultPoint;
+
+namespace {
+
+Error missing(const Storage& storage, const std::string& what) {
+  return {.code = Code::damaged, .detail = storage.describe() + ": " + what};
+}
+
+}  // namespace
+
+bool for_each_record(const Entry& entry,
+                     const std::function<void(std::span<const uint64_t>)>& sink) {
+  log::EncodedRecord record;
+  std::span<const std::byte> rest = entry.body;
+  for (uint32_t i = 0; i < entry.header.count; ++i) {
+    if (rest.size() < log::kRecordHeadWords * 8) return false;
+    uint64_t head;
+    std::memcpy(&head, rest.data() + 8, 8);
+    record.count = log::encoded_words(head);
+    if (record.count == 0 || rest.size() < record.count * 8) return false;
+    std::memcpy(record.words, rest.data(), record.count * 8);
+    if (!log::is_record(record.span()) ||
+        record.position() != Position::of(entry.header.term, entry.header.first_lsn + i))
+      return false;
+    sink(record.span());
+    rest = rest.subspan(record.count * 8);
+  }
+  return rest.empty();
+}
+
+Result<uint64_t> read_records(const Storage& storage, uint64_t journal_id, uint64_t from,
+                              uint64_t to,
+                              const std::function<void(std::span<const uint64_t>)>& sink) {
+  if (from >= to) return uint64_t{0};
+  auto segments = list_segments(storage, journal_id, from);
+  if (!segments) return segments.error();
+  EntryReader reader(storage, std::move(*segments));
+  // Bounded by the entries: each round takes one.
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry) return entry.error();
+    if (!*entry) break;
+    const EntryHeader& header = (*entry)->header;
+    if (header.first_lsn + header.count <= from) continue;
+    const bool is_whole = for_each_record(**entry, [&](std::span<const uint64_t> words) {
+      const uint64_t lsn = Position{words[2]}.lsn();
+      if (lsn >= from && lsn < to) sink(words);
+    });
+    if (!is_whole) return missing(storage, "the records of entry " + std::to_string(header.index));
+    if (header.first_lsn + header.count >= to) return header.index;
+  }
+  return missing(storage, "it ends at lsn " + std::to_string(reader.end().next_lsn) +
+                              ", records up to lsn " + std::to_string(to) + " are missing");
+}
+
+Result<JournalEnd> end_at(const Storage& storage, uint64_t journal_id, uint64_t lsn) {
+  auto segments = list_segments(storage, journal_id, lsn + 1);
+  if (!segments) return segments.error();
+  if (segments->empty()) return missing(storage, "it has no segments");
+  const uint64_t last_number = segments->back().number;
+  if (const SegmentHeader& first = segments->front().header; first.next_lsn == lsn + 1)
+    return JournalEnd{.segment = last_number,
+                      .index = first.first_index - 1,
+                      .chain = first.chain,
+                      .term = first.term,
+                      .next_lsn = first.next_lsn};
+  EntryReader reader(storage, std::move(*segments));
+  // Bounded by the entries.
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry) return entry.error();
+    JournalEnd end = reader.end();
+    if (end.next_lsn == lsn + 1) {
+      end.segment = last_number;  // the next one follows the last, wherever the cut lies
+      return end;
+    }
+    if (!*entry || end.next_lsn > lsn + 1) break;
+  }
+  return missing(storage, "no entry ends with lsn " + std::to_string(lsn) + ", which was durable");
+}
+
+Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id, uint64_t lsn) {
+  auto segments = list_segments(storage, journal_id);
+  if (!segments) return segments.error();
+  size_t first = 0;
+  while (first + 1 < segments->size() && (*segments)[first + 1].header.next_lsn <= lsn) {
+    if (auto removed = storage.remove(segment_name((*segments)[first].number)); !removed)
+      return removed.error();
+    base::fault_point(FaultPoint::segment_after_remove);
+    ++first;
+  }
+  SegmentsKept kept;
+  for (; first < segments->size(); ++first)
+    ++kept.count, kept.bytes += (*segments)[first].header.bytes;
+  return kept;
+}
+
+}  // namespace casbook::journal

@@ -26,10 +26,13 @@ struct Core {
   std::unique_ptr<arena::Attachment> attachment;  // null: read-only. Last: freed first.
 };
 
+// level_unavailable, and why, where this book cannot give that level, or not any more.
+Result<void> check_level(const Core& core, Level level);
 // Book::wait(), for sessions too.
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout);
 BookStatus read_status(const Core& core);
 BookActivity read_activity(const Core& core);
+JournalStatus read_journal_status(const Core& core, std::span<const FollowerStatus> followers);
 
 }  // namespace casbook::api

@@ -2,9 +2,14 @@
 // by callers.
 #pragma once
 
+#include <string_view>
+
 #include "commit/store.h"
 
 namespace casbook::log {
+
+// The name under which the daemon follows the log.
+constexpr std::string_view kJournalFollower = "journal";
 
 // Whether a journal keeps this book; fixed before the book is seen.
 bool is_journaled(const commit::Store& store);

@@ -1,7 +1,7 @@
 // status, sessions: what an operator asks first.
+#include "base/duration.h"
 #include "cli/answers.h"
 #include "cli/arguments.h"
-#include "cli/duration.h"
 
 namespace casbook::cli {
 
@@ -49,7 +49,7 @@ Json status_json(const BookStatus& status) {
           {"accounts_max", status.accounts_max},
           {"ledgers", status.ledgers},
           {"ledgers_max", status.ledgers_max},
-          {"window", format_duration(status.window)},
+          {"window", base::format_duration(status.window)},
           {"payments_max", status.payments_max},
           {"payment_entries", status.payment_entries},
           {"payment_entries_max", status.payment_entries_max},
@@ -71,8 +71,8 @@ std::string of_at_most(uint64_t count, uint64_t max) {
 std::string payments_text(const BookStatus& status) {
   char rate[64];
   std::snprintf(rate, sizeof rate, "%.3g", status.payments_per_second_sustained);
-  return std::to_string(status.payments_max) + " in " + format_duration(status.window) + ", " +
-         rate + " per second";
+  return std::to_string(status.payments_max) + " in " + base::format_duration(status.window) +
+         ", " + rate + " per second";
 }
 
 std::string position_text(Position position) {

@@ -129,8 +129,7 @@ Result<void> CheckpointWriter::copy_table(CellTable table) {
 Result<void> CheckpointWriter::take_record(std::span<const uint64_t> words, uint64_t end) {
   const uint64_t lsn = start_ + records_;
   const Position position{words.size() < log::kRecordHeadWords ? 0 : words[2]};
-  if (position.lsn() != lsn || lsn >= end ||
-      !log::is_record(words.data(), static_cast<uint32_t>(words.size())))
+  if (position.lsn() != lsn || lsn >= end || !log::is_record(words))
     return Error{.code = Code::damaged,
                  .detail = "journal: record " + std::to_string(lsn) + " is not where it should be"};
   const auto kind = static_cast<log::Kind>(words[1] >> 32 & 0xff);

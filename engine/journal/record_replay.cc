@@ -65,7 +65,7 @@ RunResult replay_run(const RecordRun& run, const CellMap& map, const RebuiltCell
   std::span<const uint64_t> words = run.words;
   for (uint64_t i = 0; i < run.count; ++i, ++result.lsn) {
     const uint32_t count = length_of(words);
-    const bool is_whole = count != 0 && log::is_record(words.data(), count);
+    const bool is_whole = count != 0 && log::is_record(words.first(count));
     const auto behind = words.subspan(count);
     // The next one's cells come while this one's are changed.
     if (cells && length_of(behind) != 0) prefetch_record(behind.data(), *cells);

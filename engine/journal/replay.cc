@@ -189,10 +189,9 @@ void Replay::apply(const Batch& batch) {
 }  // namespace
 
 Result<void> apply_record(const commit::Store& store, std::span<const uint64_t> words) {
-  const auto count = static_cast<uint32_t>(words.size());
   const Position position{words.size() < log::kRecordHeadWords ? 0 : words[2]};
   const char* fault = "no record, or its checksum does not fit";
-  if (log::is_record(words.data(), count)) {
+  if (log::is_record(words)) {
     const RebuiltCells cells(store);
     fault = replay_record(words.data(), cells.map(), &cells);
   }

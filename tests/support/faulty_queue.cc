@@ -31,70 +31,64 @@ void FaultyQueue::cut_power() {
   }
 }
 
-Result<FaultyQueue::RequestPtr> FaultyQueue::submit_write(File& file, uint64_t offset,
-                                                          std::span<const std::byte> bytes,
-                                                          uint64_t token) {
-  const auto& faulty = static_cast<const FaultyFile&>(file);
-  int error_number = faulty.fault_of_write(offset, bytes);
-  auto request = std::make_shared<Request>();
-  request->token = token, request->file = faulty.content(), request->is_write = true;
-  request->offset = offset, request->source = bytes;
-  request->bytes.assign(bytes.begin(), bytes.end());
-  const auto begin = [&] { under_way_.push_back(request); };
-  const auto begin_to_fail = [&] {
-    request->error_number = disk_->plan.error_number();
-    begin();
-  };
-  if (error_number == 0) error_number = disk_->run(Operation::write, begin, begin_to_fail);
-  if (error_number != 0 && !is_under_way(request)) 
-    return storage_error(error_number, "submit a write of", file.name());
-  return request;
+// A call either has all of its requests under way, or none.
+Result<void> FaultyQueue::submit(const File& file, const std::function<int()>& begin) {
+  const std::lock_guard lock(disk_->mutex);
+  const size_t before = under_way_.size();
+  int error_number = power_cycle_ == disk_->power_cycle ? 0 : EIO;
+  if (error_number == 0) error_number = disk_->run(Operation::submit, [] {});
+  if (error_number == 0) error_number = begin();
+  if (error_number == 0) return {};
+  under_way_.resize(before);
+  return storage_error(error_number, "submit for", file.name());
 }
 
-Result<void> FaultyQueue::submit_sync(File& file, uint64_t token, RequestPtr behind) {
-  auto request = std::make_shared<Request>();
-  request->token = token, request->file = static_cast<const FaultyFile&>(file).content();
-  request->covered = disk_->stamps, request->behind = std::move(behind);
-  const auto begin = [&] { under_way_.push_back(request); };
-  const auto begin_to_fail = [&] {
-    request->error_number = disk_->plan.error_number();
-    begin();
-  };
-  const int error_number = disk_->run(Operation::sync, begin, begin_to_fail);
-  if (error_number != 0 && request->error_number == 0)
-    return storage_error(error_number, "submit a sync of", file.name());
-  return {};
+// The failure that is planned for an operation comes with its completion.
+int FaultyQueue::begin(Operation operation, const RequestPtr& request) {
+  int planned = 0;
+  const int error_number = disk_->run(
+      operation, [&] { under_way_.push_back(request); },
+      [&] {
+        planned = request->error_number = disk_->plan.error_number();
+        under_way_.push_back(request);
+      });
+  return planned != 0 ? 0 : error_number;
+}
+
+int FaultyQueue::begin_write(const RequestPtr& request, const File& file, uint64_t offset,
+                             std::span<const std::byte> bytes) {
+  const auto& faulty = static_cast<const FaultyFile&>(file);
+  if (const int fault = faulty.fault_of_write(offset, bytes)) return fault;
+  request->file = faulty.content(), request->is_write = true;
+  request->offset = offset, request->source = bytes;
+  request->bytes.assign(bytes.begin(), bytes.end());
+  return begin(Operation::write, request);
+}
+
+int FaultyQueue::begin_sync(const RequestPtr& request, const File& file) {
+  request->file = static_cast<const FaultyFile&>(file).content();
+  request->covered = disk_->stamps;
+  return begin(Operation::sync, request);
 }
 
 Result<void> FaultyQueue::write(File& file, uint64_t offset, std::span<const std::byte> bytes,
                                 uint64_t token) {
-  const std::lock_guard lock(disk_->mutex);
-  if (power_cycle_ != disk_->power_cycle) return storage_error(EIO, "submit", file.name());
-  if (const int failed = disk_->run(Operation::submit, [] {}))
-    return storage_error(failed, "submit a write of", file.name());
-  if (auto submitted = submit_write(file, offset, bytes, token); !submitted)
-    return submitted.error();
-  return {};
+  return submit(file, [&] { return begin_write(request_of(token), file, offset, bytes); });
 }
 
 Result<void> FaultyQueue::sync(File& file, uint64_t token) {
-  const std::lock_guard lock(disk_->mutex);
-  if (power_cycle_ != disk_->power_cycle) return storage_error(EIO, "submit", file.name());
-  if (const int failed = disk_->run(Operation::submit, [] {}))
-    return storage_error(failed, "submit a sync of", file.name());
-  return submit_sync(file, token, nullptr);
+  return submit(file, [&] { return begin_sync(request_of(token), file); });
 }
 
 Result<void> FaultyQueue::write_and_sync(File& file, uint64_t offset,
                                          std::span<const std::byte> bytes, uint64_t write_token,
                                          uint64_t sync_token) {
-  const std::lock_guard lock(disk_->mutex);
-  if (power_cycle_ != disk_->power_cycle) return storage_error(EIO, "submit", file.name());
-  if (const int failed = disk_->run(Operation::submit, [] {}))
-    return storage_error(failed, "submit a write of", file.name());
-  auto submitted = submit_write(file, offset, bytes, write_token);
-  if (!submitted) return submitted.error();
-  return submit_sync(file, sync_token, *submitted);
+  const RequestPtr write = request_of(write_token), sync = request_of(sync_token);
+  sync->behind = write;
+  return submit(file, [&] {
+    const int error_number = begin_write(write, file, offset, bytes);
+    return error_number != 0 ? error_number : begin_sync(sync, file);
+  });
 }
 
 FaultyQueue::RequestPtr FaultyQueue::take_any() {

@@ -40,9 +40,17 @@ class FaultyQueue final : public journal::IoQueue {
   };
   using RequestPtr = std::shared_ptr<Request>;
 
-  Result<RequestPtr> submit_write(journal::File& file, uint64_t offset,
-                                  std::span<const std::byte> bytes, uint64_t token);
-  Result<void> submit_sync(journal::File& file, uint64_t token, RequestPtr behind);
+  static RequestPtr request_of(uint64_t token) {
+    auto request = std::make_shared<Request>();
+    request->token = token;
+    return request;
+  }
+  Result<void> submit(const journal::File& file, const std::function<int()>& begin);
+  // Each answers an errno.
+  int begin(Operation operation, const RequestPtr& request);
+  int begin_write(const RequestPtr& request, const journal::File& file, uint64_t offset,
+                  std::span<const std::byte> bytes);
+  int begin_sync(const RequestPtr& request, const journal::File& file);
   void perform(Request& request);
   RequestPtr take_any();
 

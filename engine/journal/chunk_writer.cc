@@ -37,20 +37,21 @@ void ChunkWriter::await_piece() {
   if (result_) result_ = piece_;
 }
 
-void ChunkWriter::begin(ChunkKind kind, uint64_t first) {
+void ChunkWriter::begin(ChunkKind kind) {
   end_chunk();
   if (static_cast<uint64_t>(chunk_ - filling_.get()) + kChunkBytesMax > kPieceBytes) write_piece();
-  kind_ = kind, first_ = first, items_ = 0;
+  kind_ = kind, items_ = 0;
   chunk_end_ = chunk_ + sizeof(ChunkHeader);
   chunk_limit_ = chunk_ + kChunkBytesMax;
 }
 
-// Seals the open chunk and fills up its last block.
+// Seals the open chunk and fills up its last block; without an item there is none.
 void ChunkWriter::end_chunk() {
-  if (kind_ == ChunkKind{}) return;
+  const ChunkKind kind = std::exchange(kind_, ChunkKind{});
+  if (kind == ChunkKind{} || items_ == 0) return;
   const auto bytes = static_cast<uint64_t>(chunk_end_ - chunk_);
   ChunkHeader header{};
-  header.magic = kChunkMagic, header.kind = static_cast<uint32_t>(kind_);
+  header.magic = kChunkMagic, header.kind = static_cast<uint32_t>(kind);
   header.bytes = static_cast<uint32_t>(bytes), header.items = items_;
   header.sequence = checksums_.size(), header.first = first_;
   header.checksum =
@@ -60,7 +61,7 @@ void ChunkWriter::end_chunk() {
   const uint64_t padded = round_up_to_block(bytes);
   std::memset(chunk_end_, 0, padded - bytes);
   chunk_ += padded;
-  kind_ = {}, chunk_end_ = chunk_limit_ = chunk_;
+  chunk_end_ = chunk_limit_ = chunk_;
 }
 
 void ChunkWriter::write_piece() {

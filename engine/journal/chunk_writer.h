@@ -23,8 +23,11 @@ class ChunkWriter {
 
   // Room for one more item of at most `words` words; `first` is what the header of a chunk says
   // when this is its first item. Begins a chunk where the last one is full or of another kind.
+  // Room that is not used up by add() is given away again.
   uint64_t* reserve(ChunkKind kind, uint64_t first, uint32_t words) {
-    if (kind != kind_ || chunk_end_ + words * sizeof(uint64_t) > chunk_limit_) begin(kind, first);
+    const auto room = static_cast<uint64_t>(chunk_limit_ - chunk_end_);
+    if (kind != kind_ || words * sizeof(uint64_t) > room) begin(kind);
+    if (items_ == 0) first_ = first;
     return reinterpret_cast<uint64_t*>(chunk_end_);
   }
   // The item there is complete.
@@ -44,7 +47,7 @@ class ChunkWriter {
   };
   using Buffer = std::unique_ptr<std::byte[], Free>;
 
-  void begin(ChunkKind kind, uint64_t first);
+  void begin(ChunkKind kind);
   void end_chunk();
   void write_piece();
   void await_piece();

@@ -75,7 +75,8 @@ Appender::Appender(Storage& storage, uint64_t journal_id, const BookShape& shape
   for (uint32_t i = 0; i < options.buffers; ++i) buffers_.push_back(std::make_unique<Buffer>());
 }
 
-Appender::~Appender() = default;
+// Before the buffers: what is under way is still read from them.
+Appender::~Appender() { queue_.reset(); }
 
 Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t journal_id,
                                                  const BookShape& shape, const JournalEnd& end,

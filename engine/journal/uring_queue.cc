@@ -30,8 +30,14 @@ Result<std::unique_ptr<IoQueue>> UringQueue::open(uint32_t depth) {
   return error;
 }
 
+// Waits for what is under way: the kernel may still read the memory of a write when the ring is
+// gone.
 UringQueue::~UringQueue() {
-  if (ring_) io_uring_queue_exit(ring_.get());
+  if (!ring_) return;
+  Completion ignored;
+  while (under_way_ > 0 && wait({&ignored, 1}) > 0) {
+  }
+  io_uring_queue_exit(ring_.get());
 }
 
 bool UringQueue::has_room(size_t operations) const {

@@ -2,7 +2,7 @@
 // word, so that the past, replicas and audits need nothing else.
 //
 // In a block, 8-byte little-endian words:
-//   0  checksum: four CRC-32C folded to two                    3  book time, ms
+//   0  checksum: four CRC-32C folded to one word              3  book time, ms
 //   1  bytes:32 | kind:8 | changes:8 | notes:8 | format:8      4  changes, 4 words each
 //   2  position                                                .. notes
 #pragma once
@@ -44,7 +44,7 @@ struct Record {
   uint64_t notes[kNoteWordsMax];
 };
 
-constexpr uint8_t kRecordFormat = 2;  // bump when a word changes its meaning
+constexpr uint8_t kRecordFormat = 3;  // bump when a word changes its meaning
 constexpr uint32_t kRecordHeadWords = 4;
 constexpr uint32_t kRecordWordsMax = kRecordHeadWords + 4 * kEntriesMax + kNoteWordsMax;
 static_assert(kRecordWordsMax * 8 <= kBlockBytesDefault / 4,

@@ -19,8 +19,17 @@ FaultyQueue::FaultyQueue(std::shared_ptr<FaultyDisk> disk)
 
 FaultyQueue::~FaultyQueue() {
   const std::lock_guard lock(disk_->mutex);
-  if (disk_->has_power && power_cycle_ == disk_->power_cycle) cut_power();
+  if (disk_->has_power && power_cycle_ == disk_->power_cycle) {
+    for (const RequestPtr& request : under_way_) check_source(*request);
+    cut_power();
+  }
   disk_->queues.erase(this);
+}
+
+void FaultyQueue::check_source(const Request& request) {
+  if (!request.is_write || std::ranges::equal(request.source, request.bytes)) return;
+  std::fprintf(stderr, "faulty queue: memory of a write was changed before it completed\n");
+  std::abort();
 }
 
 void FaultyQueue::cut_power() {
@@ -105,10 +114,7 @@ FaultyQueue::RequestPtr FaultyQueue::take_any() {
 void FaultyQueue::perform(Request& request) {
   UnsyncedFile& file = *request.file;
   if (request.is_write) {
-    if (!std::ranges::equal(request.source, request.bytes)) {
-      std::fprintf(stderr, "faulty queue: memory of a write was changed before it completed\n");
-      std::abort();
-    }
+    check_source(request);
     if (request.error_number != 0)
       return write_in_part(*disk_, file, request.offset, request.bytes);
     request.also = disk_->stamp();

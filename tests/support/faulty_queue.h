@@ -51,6 +51,8 @@ class FaultyQueue final : public journal::IoQueue {
   int begin_write(const RequestPtr& request, const journal::File& file, uint64_t offset,
                   std::span<const std::byte> bytes);
   int begin_sync(const RequestPtr& request, const journal::File& file);
+  // Untouched as promised, or the test ends here.
+  static void check_source(const Request& request);
   void perform(Request& request);
   RequestPtr take_any();
 

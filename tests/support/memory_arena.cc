@@ -76,7 +76,7 @@ MemoryArena& MemoryArena::of_shape(const ArenaShape& shape) {
   return *arena;
 }
 
-void MemoryArena::format(bool gate_open, uint64_t available) {
+void MemoryArena::format(bool gate_open, uint64_t available, Position first) {
   std::memset(&mapping_->control(), 0, sizeof(arena::ControlLines));
   const auto request = request_of(shape_);
   for (uint32_t i = 0; i < arena::kRegionCount; ++i)
@@ -86,7 +86,7 @@ void MemoryArena::format(bool gate_open, uint64_t available) {
   // Attached once and for all; its life lock cannot be probed, so nobody is ever proven dead.
   mapping_->region<arena::AttachmentSlot>(Region::attachments)
       ->state.initialise(arena::slot_word(1, arena::SlotState::live));
-  commit::Store::format(*mapping_, gate_open);
+  commit::Store::format(*mapping_, gate_open, first);
   for (uint32_t i = 0; i < shape_.accounts; ++i)
     store_->cell(account(i)).word(0).lo.initialise(available);
 }

@@ -25,8 +25,9 @@ class MemoryArena {
   // One of this shape, made once and kept: mapping costs more than a short exploration.
   static MemoryArena& of_shape(const ArenaShape& shape);
 
-  // As created: every word of every account is 0, the first holds `available`.
-  void format(bool gate_open, uint64_t available);
+  // As created: every word of every account is 0, the first holds `available`. The first commit
+  // will be at `first`, in its term.
+  void format(bool gate_open, uint64_t available, Position first = commit::kFirstPosition);
 
   const ArenaShape& shape() const { return shape_; }
   const commit::Store& store() const { return *store_; }

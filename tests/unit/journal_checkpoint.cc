@@ -346,9 +346,9 @@ TEST_F(DamagedCheckpoint, IsRefusedWhereItsPiecesWereNotWrittenTogether) {
   std::vector<std::byte> old_header = contents[1], old_chunk = contents[1];
   std::copy_n(contents[0].begin(), kBlockBytes, old_header.begin());
   EXPECT_THAT(refusal(old_header).detail, HasSubstr("its header says that it is of position"));
-  const auto chunks = static_cast<long>(contents[0].size() - kBlockBytes);
-  std::copy_n(contents[0].begin() + kBlockBytes, chunks - static_cast<long>(kBlockBytes),
-              old_chunk.begin() + kBlockBytes);
+  ChunkHeader cells;
+  std::memcpy(&cells, contents[0].data() + kBlockBytes, sizeof cells);
+  std::copy_n(contents[0].begin() + kBlockBytes, cells.bytes, old_chunk.begin() + kBlockBytes);
   EXPECT_THAT(refusal(old_chunk).detail, HasSubstr("not written together"));
 }
 

@@ -90,9 +90,18 @@ Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t jour
   if (auto removed = storage.remove(kSpareName);
       !removed && removed.error().code != Code::book_missing)
     return removed.error();
+  if (auto synced = appender->sync_end(); !synced) return synced.error();
   if (auto prepared = appender->prepare_spare(); !prepared) return prepared.error();
   if (auto begun = appender->begin_segment(); !begun) return begun.error();
   return appender;
+}
+
+// A6. The header of the next segment says that all before it is there.
+Result<void> Appender::sync_end() {
+  if (end_.segment == 0 || base::mutated(Mutant::journal_end_unsynced)) return {};
+  auto file = storage_.open(segment_name(end_.segment), Storage::Access::write);
+  if (!file) return file.error();
+  return (*file)->sync();
 }
 
 // --- preparer

@@ -19,6 +19,8 @@
 //   A5  After a failed write or sync nothing is ever written or acknowledged again: what the page
 //       cache or the disk made of it is not known. A new Appender goes on, in a new segment, from
 //       what was acknowledged.
+//   A6  What open() goes on from may have been read and never synced: by a daemon that died. It is
+//       synced before anything says that it is there.
 //
 // Crash windows: S1 spare made, not filled; S2 header written, not renamed: the next open() removes
 // it. S3 renamed, directory not synced: it is there or not, and has no entry yet.
@@ -100,6 +102,7 @@ class Appender {
            const AppenderOptions& options);
   bool is_busy(const commit::Store& store);
   Result<bool> collect(const commit::Store& store, uint64_t room, Buffer& buffer);
+  Result<void> sync_end();
   Result<Taken> begin_segment();
   Result<void> submit(Buffer& buffer);
   Result<void> submit_sync();

@@ -90,8 +90,7 @@ TEST(JournalPower, AtEveryChangeOfARun) {
     JournaledLog log(storage, seed);
     ASSERT_EQ(run_until_dark(storage, log, kSteps), "");
     const uint64_t changes = storage.count(kChanges);
-    EXPECT_GT(changes, 100u);
-    EXPECT_GT(log.counts().segments, 1u);
+    EXPECT_GT(changes, 80u);
     for (uint64_t nth = 1; nth <= changes; ++nth)
       ASSERT_EQ(run(seed, nth), "")
           << "CASBOOK_SEED=" << seed << ", change " << nth << " of " << changes;
@@ -112,7 +111,8 @@ TEST_P(JournalPowerMutants, IsCaught) {
 
 INSTANTIATE_TEST_SUITE_P(Each, JournalPowerMutants,
                          testing::Values(Mutant::journal_acknowledges_unsynced,
-                                         Mutant::journal_rename_unsynced),
+                                         Mutant::journal_rename_unsynced,
+                                         Mutant::journal_end_unsynced),
                          [](const testing::TestParamInfo<Mutant>& given) {
                            return std::string(base::mutant_name(given.param));
                          });

@@ -84,8 +84,7 @@ void Keeper::fail(const Error& error) {
   arena::notify(store_.own_event(arena::kDurableEvent));  // they look at the state
 }
 
-// --- collector
-// ---------------------------------------------------------------------------------------
+// --- collector ---
 
 void Keeper::collect() {
   while (!must_stop()) {
@@ -108,8 +107,7 @@ void Keeper::wait_for_more(Appender::Taken taken, uint64_t demand_ticket, uint64
     arena::wait(kick_, kick_ticket, until);
 }
 
-// --- completer
-// ---------------------------------------------------------------------------------------
+// --- completer ---
 
 void Keeper::complete() {
   for (;;) {
@@ -141,8 +139,7 @@ void Keeper::publish() {
   syncs_told_ = sync.count;
 }
 
-// --- preparer
-// ----------------------------------------------------------------------------------------
+// --- preparer ---
 
 void Keeper::prepare() {
   while (!must_stop()) {
@@ -172,8 +169,7 @@ void Keeper::note_space(const Error* error) {
     log_event(Severity::info, "next_segment_ready");
 }
 
-// --- draining
-// ----------------------------------------------------------------------------------------
+// --- draining ---
 
 Result<void> Keeper::drain() {
   const uint64_t end = log::log_end(store_);

@@ -104,8 +104,7 @@ Result<void> Appender::sync_end() {
   return (*file)->sync();
 }
 
-// --- preparer
-// ----------------------------------------------------------------------------------------
+// --- preparer ---
 
 bool Appender::wants_spare() const {
   const std::lock_guard lock(mutex_);
@@ -141,8 +140,7 @@ Result<void> Appender::prepare_spare() {
   return {};
 }
 
-// --- collector
-// ---------------------------------------------------------------------------------------
+// --- collector ---
 
 Appender::Buffer* Appender::free_buffer() {
   for (const auto& buffer : buffers_)
@@ -268,8 +266,7 @@ Result<void> Appender::submit(Buffer& buffer) {
   return {};
 }
 
-// --- completer
-// ---------------------------------------------------------------------------------------
+// --- completer ---
 
 Error Appender::fail(Error error) {
   const std::lock_guard lock(mutex_);

@@ -40,8 +40,8 @@ class OwnDirectory {
 // An empty arena of the same shape.
 class Twin {
  public:
-  explicit Twin(const arena::Mapping& of) {
-    auto request = must(journal::request_of(must(journal::shape_of(of)), "/dev/shm"));
+  explicit Twin(const journal::BookShape& shape) {
+    auto request = must(journal::request_of(shape, "/dev/shm"));
     request.name = own_name();
     must(arena::create(request, [](arena::Mapping& mapping) -> Result<void> {
       commit::Store::format(mapping, false);
@@ -66,8 +66,8 @@ class Twin {
 // A journal as the daemon writes it under load: entries of half a MiB, segments of 64 MiB.
 class JournalWriter {
  public:
-  JournalWriter(journal::Storage& storage, const arena::Mapping& book)
-      : storage_(storage), shape_(must(journal::shape_of(book))), segment_(kSegmentBlocks) {}
+  JournalWriter(journal::Storage& storage, const journal::BookShape& shape)
+      : storage_(storage), shape_(shape), segment_(kSegmentBlocks) {}
 
   void add(std::span<const uint64_t> words) {
     const Position position{words[2]};
@@ -139,9 +139,10 @@ class Recovery {
  public:
   explicit Recovery(const Sizes& sizes)
       : own_(own_name(), sizes.many, sizes.payments),
-        cells_(own_.name(), arena::Access::read_only) {
+        cells_(own_.name(), arena::Access::read_only),
+        shape_(must(journal::shape_of(cells_.mapping()))) {
     must(Book::destroy(own_.name()));
-    JournalWriter writer(journal_.storage(), cells_.mapping());
+    JournalWriter writer(journal_.storage(), shape_);
     Random random(3);
     // As many as leave every id in its window and every record in the journal.
     const uint64_t payments = sizes.is_tiny() ? 20'000 : 2'000'000;
@@ -152,16 +153,17 @@ class Recovery {
     copy_to(writer);
     writer.finish();
     checkpoint();
-    twin_.emplace(cells_.mapping());
+    twin_.emplace(shape_);
   }
 
   journal::CheckpointInfo checkpoint() {
     return last_ = must(journal::write_checkpoint(
                cells_.store(), checkpoints_.storage(),
                {.journal_id = kJournalId,
-                .shape = must(journal::shape_of(cells_.mapping())),
+                .shape = shape_,
                 .index_of = [](uint64_t lsn) { return lsn; },
-                .records = [](uint64_t, uint64_t, const auto&) { return Result<void>(); },
+                .records = [this](uint64_t from, uint64_t to,
+                                  const auto& sink) { return records(from, to, sink); },
                 .must_stop = {}}));
   }
   journal::CheckpointInfo load() {
@@ -178,18 +180,28 @@ class Recovery {
  private:
   static constexpr uint64_t kPaymentsTogether = 1000;
 
-  void copy_to(JournalWriter& writer) {
+  // From the ring.
+  template <class Sink>
+  Result<void> records(uint64_t from, uint64_t to, const Sink& sink) const {
     log::EncodedRecord record;
-    for (const uint64_t end = log::log_end(cells_.store()); copied_ < end; ++copied_) {
-      if (log::fetch_encoded(cells_.store(), copied_, record) != log::Fetch::got)
-        must(Result<void>(Code::overrun));
-      writer.add(record.span());
-      record_bytes_ += record.count * sizeof(uint64_t);
+    for (; from < to; ++from) {
+      if (log::fetch_encoded(cells_.store(), from, record) != log::Fetch::got) return Code::overrun;
+      sink(record.span());
     }
+    return {};
+  }
+  void copy_to(JournalWriter& writer) {
+    const uint64_t end = log::log_end(cells_.store());
+    must(records(copied_, end, [&](std::span<const uint64_t> words) {
+      writer.add(words);
+      record_bytes_ += words.size_bytes();
+    }));
+    copied_ = end;
   }
 
   OwnBook own_;
   Cells cells_;
+  const journal::BookShape shape_;  // looked up while the book has its name
   OwnDirectory journal_{"journal"}, checkpoints_{"checkpoints"};
   std::optional<Twin> twin_;
   journal::CheckpointInfo last_;

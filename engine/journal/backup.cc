@@ -25,7 +25,7 @@ Error error_in(const Storage& storage, Code code, const std::string& what) {
   return {.code = code, .detail = storage.describe() + ": " + what};
 }
 
-// A copy on its way into `to`: written under a temporary name, checked, renamed, synced.
+// A copy on its way into `to`: written under a temporary name, synced, renamed, checked.
 class Copy {
  public:
   static Result<Copy> begin(Storage& to) {
@@ -41,12 +41,12 @@ class Copy {
   }
   Result<CheckpointInfo> finish(Position position) {
     if (auto done = file_->sync(); !done) return done.error();
-    auto verified = verify_checkpoint(to_, kCheckpointTemporaryName);
-    if (!verified) return verified;
-    verified->name = checkpoint_name(position);
-    if (auto done = to_.rename(kCheckpointTemporaryName, verified->name); !done)
-      return done.error();
+    const std::string name = checkpoint_name(position);
+    if (auto done = to_.rename(kCheckpointTemporaryName, name); !done) return done.error();
     if (auto done = to_.sync_directory(); !done) return done.error();
+    // Under its name, for that says the position too. What does not verify is not left behind.
+    auto verified = verify_checkpoint(to_, name);
+    if (!verified) (void)!to_.remove(name);
     return verified;
   }
 

@@ -237,11 +237,16 @@ Result<void> JournaledLog::complete() {
   return completed;
 }
 
+Result<void> JournaledLog::pump() {
+  auto taken = take();
+  auto completed = complete();  // in any case: it may have been the one that failed
+  return taken ? completed : taken;
+}
+
 Result<void> JournaledLog::drain() {
   for (uint32_t i = 0; i < kDrainRoundsMax; ++i) {
     if (durable_.lsn() == history_.size() && appender_->is_settled()) return {};
-    if (auto taken = take(); !taken) return taken;
-    if (auto completed = complete(); !completed) return completed;
+    if (auto pumped = pump(); !pumped) return pumped;
   }
   violate("J3: stuck with durable " + text_of(durable_) + " of " + std::to_string(history_.size()));
   return {};

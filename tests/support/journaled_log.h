@@ -33,6 +33,9 @@ class JournaledLog {
   bool is_started() const { return appender_ != nullptr; }
   // One step of any kind.
   Result<void> step();
+  // What a daemon does all the time: takes what is there, and completes something.
+  Result<void> pump();
+  void pay();
   // Until all that was committed is durable.
   Result<void> drain();
   // The journal holds the whole log, and ends with it. After drain().
@@ -58,7 +61,6 @@ class JournaledLog {
   Result<void> open_appender(const journal::JournalEnd& end);
   void format(Position first, bool is_open);
 
-  void pay();
   Result<void> change_term();
   Result<void> promise(uint64_t term);
   Result<void> take();

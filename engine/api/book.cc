@@ -5,6 +5,7 @@
 #include "api/plan.h"
 #include "api/session_impl.h"
 #include "book/reading.h"
+#include "log/durable.h"
 #include "log/follower.h"
 
 namespace casbook {
@@ -144,7 +145,17 @@ Result<AuditReport> Book::audit() const {
 Result<LogReader> Book::read_log(Position from) const {
   const auto& core = impl_->core;
   if (core->is_forked()) return Code::forked;
-  return LogReader::Impl::open(core, from);
+  return LogReader::Impl::open(core, from,
+                               log::is_journaled(core->store) ? Level::durable : Level::memory);
+}
+
+Result<LogReader> Book::read_log(Position from, Level level) const {
+  const auto& core = impl_->core;
+  if (core->is_forked()) return Code::forked;
+  // A journal that has failed still tells how far it got.
+  if (level == Level::quorum || (level == Level::durable && !log::is_journaled(core->store)))
+    return api::check_level(*core, level).error();
+  return LogReader::Impl::open(core, from, level);
 }
 
 Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool from_oldest) {
@@ -187,6 +198,11 @@ Position Book::position() const {
   return {};
 }
 
+Position Book::durable_position() const {
+  if (impl_->core->is_forked() || !log::is_journaled(impl_->core->store)) return {};
+  return log::durable_position(impl_->core->store);
+}
+
 Result<void> Book::wait(Position position, Level level, std::chrono::milliseconds timeout) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
@@ -197,6 +213,7 @@ BookStatus Book::status() const {
   if (impl_->core->is_forked()) return {};
   BookStatus status = api::read_status(*impl_->core);
   status.position = position();
+  status.journal = api::read_journal_status(*impl_->core, status.followers);
   return status;
 }
 
@@ -204,6 +221,7 @@ BookActivity Book::activity() const {
   if (impl_->core->is_forked()) return {};
   BookActivity activity = api::read_activity(*impl_->core);
   activity.position = position();
+  activity.durable = durable_position();
   return activity;
 }
 

@@ -30,10 +30,13 @@ struct Core {
 Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::string_view name,
                                         arena::Access access);
 
+// level_unavailable, and why, where this book cannot give that level, or not any more.
+Result<void> check_level(const Core& core, Level level);
 // Book::wait(), for sessions too.
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout);
 BookStatus read_status(const Core& core);
 BookActivity read_activity(const Core& core);
+JournalStatus read_journal_status(const Core& core, std::span<const FollowerStatus> followers);
 
 }  // namespace casbook::api

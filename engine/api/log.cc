@@ -5,6 +5,8 @@
 
 #include "api/log_impl.h"
 #include "book/payment_record.h"
+#include "log/durable.h"
+#include "log/terms.h"
 
 namespace casbook {
 
@@ -75,8 +77,7 @@ LogRecord translate(const Core& core, const log::Record& record) {
 
 namespace {
 
-Result<std::optional<LogRecord>> answer(const Core& core, Fetch result,
-                                        const log::Record& record) {
+Result<std::optional<LogRecord>> answer(const Core& core, Fetch result, const log::Record& record) {
   switch (result) {
     case Fetch::got:
       return std::optional<LogRecord>(translate(core, record));
@@ -117,7 +118,8 @@ LogReader::LogReader(LogReader&&) noexcept = default;
 LogReader& LogReader::operator=(LogReader&&) noexcept = default;
 LogReader::~LogReader() = default;
 
-Result<LogReader> LogReader::Impl::open(const std::shared_ptr<api::Core>& core, Position from) {
+Result<LogReader> LogReader::Impl::open(const std::shared_ptr<api::Core>& core, Position from,
+                                        Level level) {
   uint64_t lsn = log::log_floor(core->store);
   if (from.value != 0) {
     lsn = from.lsn();
@@ -125,16 +127,20 @@ Result<LogReader> LogReader::Impl::open(const std::shared_ptr<api::Core>& core, 
     const Fetch result = log::fetch(core->store, lsn, record);
     if (result == Fetch::overrun) return Code::overrun;
     if (result == Fetch::got && record.position != from) return Code::undone;
+    if (log::standing_of(core->store, from) == log::Standing::undone) return Code::undone;
     if (result == Fetch::end && lsn > log::log_end(core->store))
       return Error{Code::bad_argument, false, 0, 0, "position: it lies after the end of the log"};
   }
-  return LogReader(std::make_unique<Impl>(core, lsn));
+  return LogReader(std::make_unique<Impl>(core, lsn, level));
 }
 
 Result<std::optional<LogRecord>> LogReader::next() {
   if (impl_->core->is_forked()) return Code::forked;
+  const commit::Store& store = impl_->core->store;
+  if (impl_->level == Level::durable && impl_->next > log::durable_position(store).lsn())
+    return std::optional<LogRecord>();
   log::Record record;
-  const Fetch result = log::fetch(impl_->core->store, impl_->next, record);
+  const Fetch result = log::fetch(store, impl_->next, record);
   if (result == Fetch::got) ++impl_->next;
   return api::answer(*impl_->core, result, record);
 }

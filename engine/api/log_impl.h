@@ -16,11 +16,13 @@ LogRecord translate(const Core& core, const log::Record& record);
 }  // namespace api
 
 struct LogReader::Impl {
-  Impl(std::shared_ptr<api::Core> shared, uint64_t lsn) : core(std::move(shared)), next(lsn) {}
-  static Result<LogReader> open(const std::shared_ptr<api::Core>& core, Position from);
+  Impl(std::shared_ptr<api::Core> shared, uint64_t lsn, Level up_to)
+      : core(std::move(shared)), next(lsn), level(up_to) {}
+  static Result<LogReader> open(const std::shared_ptr<api::Core>& core, Position from, Level level);
 
   std::shared_ptr<api::Core> core;
   uint64_t next;
+  Level level;  // memory: to the end; durable: not past the durable position
 };
 
 struct LogFollower::Impl {

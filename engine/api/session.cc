@@ -65,15 +65,14 @@ Result<Receipt> Session::pay(const Payment& payment) {
 
 Result<Receipt> Session::pay(const Payment& payment, Level level,
                              std::chrono::milliseconds timeout) {
-  // Asked first for a position that every book has: nothing is done at a level it cannot give.
-  if (const auto given = api::wait(*impl_->core, commit::kFirstPosition, level, {});
-      !given && given.error().code == Code::level_unavailable)
-    return given.error();
+  if (impl_->core->is_forked()) return Code::forked;
+  // Nothing is done at a level that the book cannot give.
+  if (const auto given = api::check_level(*impl_->core, level); !given) return given.error();
   Result<Receipt> answer = pay(payment);
   const uint64_t position = answer ? answer->position.value : answer.error().position;
   if (position == 0) return answer;
   if (auto reached = api::wait(*impl_->core, {position}, level, timeout); !reached)
-    return Error{reached.error().code, false, position, 0, {}};
+    return Error{reached.error().code, false, position, 0, reached.error().detail};
   return answer;
 }
 

@@ -1,9 +1,11 @@
 // Book::status(): everything an operator asks first, read without delaying anybody.
 #include <casbook/book.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "api/core.h"
+#include "base/clock.h"
 #include "log/follower.h"
 
 namespace casbook::api {
@@ -12,8 +14,7 @@ namespace {
 
 std::vector<SessionStatus> list_sessions(const Core& core) {
   std::vector<SessionStatus> list;
-  const auto* attachments =
-      core.mapping->region<arena::AttachmentSlot>(arena::Region::attachments);
+  const auto* attachments = core.mapping->region<arena::AttachmentSlot>(arena::Region::attachments);
   for (uint32_t i = 0; i < core.store.sessions(); ++i) {
     const arena::SessionSlot& slot = core.store.session(i);
     const uint64_t state = slot.owner.lo.load_relaxed();
@@ -50,8 +51,8 @@ void add_limits(const Core& core, BookStatus& status) {
 std::vector<FollowerStatus> list_followers(const Core& core) {
   std::vector<FollowerStatus> list;
   for (const log::FollowerInfo& follower : log::list_followers(core.store))
-    list.push_back({follower.name, follower.lag, static_cast<FullPolicy>(follower.policy),
-                    follower.is_alive});
+    list.push_back(
+        {follower.name, follower.lag, static_cast<FullPolicy>(follower.policy), follower.is_alive});
   return list;
 }
 
@@ -59,6 +60,30 @@ uint64_t records_held(const Core& core) {
   const uint64_t floor = log::log_floor(core.store);
   const uint64_t end = log::log_end(core.store);
   return end > floor ? end - floor : 0;
+}
+
+// Of the first record from `lsn` on that has one; marks have none. 0: not within a few records.
+int64_t record_time_ms(const Core& core, uint64_t lsn) {
+  constexpr uint32_t kLooksMax = 8;
+  log::Record record;
+  for (uint32_t i = 0; i < kLooksMax; ++i)
+    if (log::fetch(core.store, lsn + i, record) == log::Fetch::got && record.time_ms != 0)
+      return record.time_ms;
+  return 0;
+}
+
+// Every record counts as a payment, and ids that have left the window but not yet the table as
+// there: both make it sooner than it will be.
+std::optional<std::chrono::milliseconds> payments_full_in(const Core& core,
+                                                          const BookStatus& status) {
+  const int64_t since_ms = record_time_ms(core, log::log_floor(core.store));
+  const double span_ms = static_cast<double>(base::wall_clock_ms() - since_ms);
+  if (since_ms == 0 || span_ms < 1000 || status.records_held == 0) return std::nullopt;
+  const double per_ms = static_cast<double>(status.records_held) / span_ms;
+  const auto max = static_cast<double>(status.payments_max);
+  const auto used = static_cast<double>(status.payment_entries);
+  if (per_ms * static_cast<double>(status.window.count()) <= max) return std::nullopt;
+  return std::chrono::milliseconds(static_cast<int64_t>(std::max(max - used, 0.0) / per_ms));
 }
 
 }  // namespace
@@ -73,8 +98,7 @@ BookActivity read_activity(const Core& core) {
     activity.conflicts += slot.conflicts.load_relaxed();
     activity.helps += slot.helps.load_relaxed();
     activity.slow_lane += slot.slow_lane.load_relaxed();
-    activity.sessions +=
-        arena::slot_state(slot.owner.lo.load_relaxed()) == arena::SlotState::live;
+    activity.sessions += arena::slot_state(slot.owner.lo.load_relaxed()) == arena::SlotState::live;
   }
   activity.takeovers = core.store.control().takeovers.load_relaxed();
   activity.leases_held = lease::Leases(core.store, {}).list().size();
@@ -99,6 +123,7 @@ BookStatus read_status(const Core& core) {
   status.payment_entries_max = fill.entries_total;
   status.leases_held = lease::Leases(core.store, {}).list().size();
   status.records_held = records_held(core);
+  status.payments_full_in = payments_full_in(core, status);
   // [gate] Only looked at.
   const uint64_t gate = core.store.control().gate.load_acquire();
   status.open = gate & 1;

@@ -3,8 +3,11 @@
 // `memory` is reached by the commit itself. For `durable` the caller tells the daemon that somebody
 // waits, and sleeps until the daemon says that the disk has more; the daemon wakes all at once.
 #include <algorithm>
+#include <optional>
+#include <system_error>
 
 #include "api/core.h"
+#include "arena/duration_line.h"
 #include "base/clock.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
@@ -24,17 +27,50 @@ bool has_reached(const commit::Store& store, Position position, Level level) {
   return position.lsn() <= log::durable_position(store).lsn();
 }
 
+// Why the journal will not get any further until a daemon serves the book again; nothing: it may.
+// Stale in either direction it costs one call its time-out, or one that a retry is answered.
+std::optional<std::string> why_no_further(const commit::Store& store) {
+  const arena::JournalLines& lines = store.mapping().journal();
+  switch (static_cast<arena::JournalState>(lines.state.load_relaxed())) {
+    case arena::JournalState::failed: {
+      const auto error_number = static_cast<int>(lines.error_number.load_relaxed());
+      return "the journal has failed: " + std::generic_category().message(error_number);
+    }
+    case arena::JournalState::stopped:
+      return "the journal is closed: no daemon serves this book (casbook serve)";
+    default:
+      return std::nullopt;
+  }
+}
+
+Error error_of(Code code, std::string detail) {
+  return {.code = code, .detail = std::move(detail)};
+}
+
 }  // namespace
+
+Result<void> check_level(const Core& core, Level level) {
+  if (level == Level::memory) return {};
+  if (level == Level::quorum)
+    return error_of(Code::level_unavailable, "no other host keeps this book");
+  if (!log::is_journaled(core.store))
+    return error_of(Code::level_unavailable,
+                    "no daemon keeps a journal of this book (casbook serve)");
+  if (auto why = why_no_further(core.store)) return error_of(Code::level_unavailable, *why);
+  return {};
+}
 
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout) {
   const commit::Store& store = core.store;
+  // What is durable already stays so, whatever became of the journal.
   if (level == Level::quorum || (level == Level::durable && !log::is_journaled(store)))
-    return Code::level_unavailable;
+    return check_level(core, level);
   const bool is_told = level == Level::durable && core.attachment;
   const auto wanted = std::min(timeout, std::chrono::milliseconds(kWaitMsMax));
-  const int64_t until = base::monotonic_ns() + std::chrono::nanoseconds(wanted).count();
-  for (;;) {
+  const int64_t began = base::monotonic_ns();
+  const int64_t until = began + std::chrono::nanoseconds(wanted).count();
+  for (bool has_waited = false;; has_waited = true) {
     const uint64_t ticket =
         is_told ? arena::prepare_wait(store.own_event(arena::kDurableEvent)) : 0;
     switch (log::standing_of(store, position)) {
@@ -45,8 +81,14 @@ Result<void> wait(const Core& core, Position position, Level level,
       case log::Standing::held:
         break;
     }
-    if (has_reached(store, position, level)) return {};
     const int64_t now = base::monotonic_ns();
+    if (has_reached(store, position, level)) {
+      if (is_told && has_waited)
+        arena::add_duration(store.mapping().journal().wait, std::chrono::nanoseconds(now - began));
+      return {};
+    }
+    if (level == Level::durable)
+      if (auto why = why_no_further(store)) return error_of(Code::outcome_unknown, *why);
     if (now >= until) return Code::outcome_unknown;
     if (is_told) {
       arena::notify(store.own_event(arena::kDemandEvent));

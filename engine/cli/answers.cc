@@ -16,7 +16,7 @@ void add_refusal(Json& object, const Error& error) {
   if (!error.is_recorded()) return;
   object["replayed"] = error.replayed;
   object["position"] = std::to_string(error.position);
-  object["time"] = format_time(error.time_ms);
+  if (error.time_ms != 0) object["time"] = format_time(error.time_ms);
 }
 
 ExitCode refuse(const Common& common, const Error& error, Json subject) {

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/duration.h"
 #include "base/quote.h"
-#include "cli/duration.h"
 
 namespace casbook::cli {
 
@@ -32,8 +32,9 @@ std::string check_whole_number(const std::string& text) {
 }
 
 std::string check_duration(const std::string& text) {
-  return parse_duration(text) ? ""
-                              : expected("a whole number with ms, s, m, h or d, like 90m", text);
+  return base::parse_duration(text)
+             ? ""
+             : expected("a whole number with ms, s, m, h or d, like 90m", text);
 }
 
 // Scale 18 accepts every form of amount; the ledger's own scale is compared later.
@@ -68,7 +69,9 @@ CLI::Option* add_position(CLI::App& command, const std::string& name, Position& 
 
 CLI::Option* add_duration(CLI::App& command, const std::string& name,
                           std::chrono::milliseconds& duration, const std::string& purpose) {
-  const auto store = [&duration](const std::string& text) { duration = *parse_duration(text); };
+  const auto store = [&duration](const std::string& text) {
+    duration = *base::parse_duration(text);
+  };
   return command.add_option_function<std::string>(name, store, purpose)
       ->type_name("TIME")
       ->check(check_duration, "", "");

@@ -1,13 +1,9 @@
 // create, destroy, ledger open.
-#include <charconv>
-
-#include <grp.h>
-#include <pwd.h>
-
+#include "base/duration.h"
+#include "base/file_rights.h"
 #include "base/quote.h"
 #include "cli/answers.h"
 #include "cli/arguments.h"
-#include "cli/duration.h"
 
 namespace casbook::cli {
 
@@ -43,13 +39,6 @@ constexpr CommandText kLedgerOpenText{"open", "Open a ledger: one currency or un
                                       "  casbook ledger open demo CZK --scale 2\n"
                                       "  casbook ledger open demo points --scale 0"};
 
-template <class Number>
-bool parse_number(const std::string& text, int base, Number& number) {
-  const char* const end = text.data() + text.size();
-  const auto [rest, failure] = std::from_chars(text.data(), end, number, base);
-  return !text.empty() && failure == std::errc() && rest == end;
-}
-
 Error unknown(const char* option, const std::string& text, const char* wanted) {
   return {.code = Code::bad_argument,
           .detail = std::string(option) + ": expected " + wanted + ", got " + base::quoted(text)};
@@ -57,25 +46,18 @@ Error unknown(const char* option, const std::string& text, const char* wanted) {
 
 // --owner, --group and --mode, where they were given.
 Result<void> read_permissions(const CreateArguments& arguments, CreateOptions& options) {
-  uint32_t number = 0;
-  if (parse_number(arguments.owner, 10, number)) {
-    options.owner = number;
-  } else if (!arguments.owner.empty()) {
-    const passwd* user = getpwnam(arguments.owner.c_str());
-    if (!user) return unknown("--owner", arguments.owner, "the name or number of a user");
-    options.owner = user->pw_uid;
+  if (!arguments.owner.empty()) {
+    options.owner = base::parse_user(arguments.owner);
+    if (!options.owner) return unknown("--owner", arguments.owner, "the name or number of a user");
   }
-  if (parse_number(arguments.group, 10, number)) {
-    options.group = number;
-  } else if (!arguments.group.empty()) {
-    const group* found = getgrnam(arguments.group.c_str());
-    if (!found) return unknown("--group", arguments.group, "the name or number of a group");
-    options.group = found->gr_gid;
+  if (!arguments.group.empty()) {
+    options.group = base::parse_group(arguments.group);
+    if (!options.group) return unknown("--group", arguments.group, "the name or number of a group");
   }
   if (arguments.mode.empty()) return {};
-  if (!parse_number(arguments.mode, 8, number) || number > 0777)
-    return unknown("--mode", arguments.mode, "an octal mode up to 0777, like 0660");
-  options.mode = number;
+  const auto mode = base::parse_mode(arguments.mode);
+  if (!mode) return unknown("--mode", arguments.mode, "an octal mode up to 0777, like 0660");
+  options.mode = *mode;
   return {};
 }
 
@@ -93,7 +75,7 @@ Json describe(const BookStatus& status, bool as_json) {
           {"bytes", status.bytes},
           {"accounts", status.accounts_max},
           {"payments", status.payments_max},
-          {"window", format_duration(status.window)},
+          {"window", base::format_duration(status.window)},
           {"payments_per_second_sustained", as_json ? Json(rate) : Json(rate_text(rate))},
           {"leases", status.leases_max},
           {"sessions", status.sessions_max},

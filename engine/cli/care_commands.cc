@@ -41,12 +41,14 @@ constexpr CommandText kUnfollowText{
     "The record ring does not wait for it any more, so payments refused with backpressure go\n"
     "through; what it had not read is overwritten in time. Refused while its process lives, "
     "unless\n"
-    "--force is given: it is told overrun then.\n"
+    "--force is given: it is told overrun then. That of a journal is never taken back.\n"
     "\n"
     "Examples:\n"
     "  casbook status demo              # its followers, their lag, whether they live\n"
-    "  casbook unfollow demo journal"};
+    "  casbook unfollow demo auditor"};
 
+// Under which the daemon that keeps the journal follows.
+constexpr const char* kJournalFollower = "journal";
 constexpr uint32_t kAuditTriesMax = 10;  // an audit is overrun by a ring that turns over meanwhile
 
 ExitCode audit(const std::string& name, const Common& common) {
@@ -95,6 +97,8 @@ ExitCode unfollow(const std::string& name, const std::string& follower, bool is_
     return refuse(common, Error{Code::bad_argument, false, 0, 0, "follower " + follower + what});
   };
   if (found == status.followers.end()) return bad(": not registered here");
+  if (follower == kJournalFollower && status.journal.journaled)
+    return bad(": the journal needs every record; serve the book, or rebuild it from a backup");
   if (found->alive && !is_forced) return bad(": its process lives; end it, or use --force");
   auto resumed = book->follow(follower, found->policy);
   if (!resumed) return refuse(common, resumed.error());

@@ -15,7 +15,8 @@ constexpr CommandText kLogText{
     "log", "The records of the book, in order",
     "From the oldest one that the ring still holds, or from --from on, up to the last. With\n"
     "--follow it waits for more, until SIGINT. It delays nobody: records that leave the ring\n"
-    "before they are read are skipped, and that is said on stderr.\n"
+    "before they are read are skipped, and that is said on stderr. Of a book with a journal the\n"
+    "log ends with what is on disk; --undurable shows what a recovery may undo yet.\n"
     "\n"
     "Examples:\n"
     "  casbook log demo\n"
@@ -36,7 +37,7 @@ constexpr uint32_t kHistoryTriesMax = 10;  // a ring that turns over meanwhile o
 struct LogArguments {
   std::string book;
   Position from;
-  bool follow = false;
+  bool follow = false, undurable = false;
 };
 
 bool is_of_payment(const LogRecord& record) {
@@ -127,7 +128,8 @@ class LogPrinter {
 ExitCode print_log(const LogArguments& arguments, const Common& common) {
   auto book = Book::observe(arguments.book, common.directory);
   if (!book) return refuse(common, book.error());
-  auto reader = book->read_log(arguments.from);
+  auto reader = arguments.undurable ? book->read_log(arguments.from, Level::memory)
+                                    : book->read_log(arguments.from);
   if (!reader) return refuse(common, reader.error());
   return LogPrinter(*book, std::move(*reader), arguments, common).run();
 }
@@ -202,6 +204,7 @@ void add_log(Menu& menu) {
   add_book(command, arguments->book);
   add_position(command, "--from", arguments->from, "The first record to show");
   command.add_flag("--follow", arguments->follow, "Wait for more, until SIGINT");
+  command.add_flag("--undurable", arguments->undurable, "Also what is not on disk yet");
 }
 
 void add_history(Menu& menu) {

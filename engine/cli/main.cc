@@ -19,6 +19,9 @@ int main(int argc, char** argv) {
   add_apply_command(menu);
   add_log_commands(menu);
   add_lease_commands(menu);
+  add_serve_command(menu);
+  add_backup_commands(menu);
+  add_journal_commands(menu);
   add_demo_command(menu);
   const ExitCode code = menu.run(argc, argv);
   if (!finish_output() && code == ExitCode::done) return static_cast<int>(ExitCode::environment);

@@ -51,11 +51,16 @@ CLI::App& Menu::group(const char* name, const char* purpose) {
 }
 
 CLI::App& Menu::command(CLI::App& parent, const CommandText& text, Action action) {
-  CLI::App* added = parent.add_subcommand(text.name, text.purpose);
-  added->footer(text.more);
-  added->add_option("--dir", common_.directory, "Directory of the books")
+  CLI::App& added = plain_command(parent, text, std::move(action));
+  added.add_option("--dir", common_.directory, "Directory of the books")
       ->type_name("DIR")
       ->capture_default_str();
+  return added;
+}
+
+CLI::App& Menu::plain_command(CLI::App& parent, const CommandText& text, Action action) {
+  CLI::App* added = parent.add_subcommand(text.name, text.purpose);
+  added->footer(text.more);
   added->add_flag("--json", common_.json, "One JSON object per line");
   added->callback([this, action = std::move(action)] { chosen_ = action; });
   return *added;

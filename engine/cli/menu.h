@@ -35,6 +35,8 @@ class Menu {
   // A word before others: "account" of "account open".
   CLI::App& group(const char* name, const char* purpose);
   CLI::App& command(CLI::App& parent, const CommandText& text, Action action);
+  // Without --dir as the directory of the books: it means another one there, or none.
+  CLI::App& plain_command(CLI::App& parent, const CommandText& text, Action action);
   // Parses, then runs the one that was named. Wrong usage: a message that names the argument, on
   // stderr.
   ExitCode run(int argc, const char* const* argv);
@@ -59,5 +61,8 @@ void add_log_commands(Menu& menu);
 void add_lease_commands(Menu& menu);
 void add_apply_command(Menu& menu);
 void add_demo_command(Menu& menu);
+void add_serve_command(Menu& menu);
+void add_backup_commands(Menu& menu);
+void add_journal_commands(Menu& menu);
 
 }  // namespace casbook::cli

@@ -14,8 +14,11 @@ constexpr CommandText kPayText{
     "The payment id makes it safe to send again: the same id with the same content gets the first\n"
     "answer. Unless the id carries its time (ULID, UUIDv7), that promise lasts as long as the\n"
     "book's window. Refusals for want of money are final for the id; others are not recorded.\n"
+    "With --durable it ends with 0 only when the answer is on disk, with 4 when the time is over:\n"
+    "send the same id again then. That needs a daemon (casbook serve).\n"
     "\n"
     "Examples:\n"
+    "  casbook pay demo --id 4710 --debit bank --credit alice --amount 1 --ledger CZK --durable\n"
     "  casbook pay demo --id 4711 --debit bank --credit alice --amount 100.50 --ledger CZK\n"
     "  casbook pay demo --id 4712 --debit alice --credit bob --amount 3 --ledger CZK \\\n"
     "      --lease settlement --token 281474976710700 --json"};
@@ -28,6 +31,8 @@ constexpr CommandText kShowText{"show", "What became of a payment id",
 struct PayArguments {
   std::string book, id, debit, credit, amount, ledger, code, time, lease;
   Position token;
+  bool is_durable = false;
+  std::chrono::milliseconds timeout = std::chrono::seconds(5);
 };
 
 OrderText order_text(const PayArguments& arguments) {
@@ -47,10 +52,11 @@ ExitCode pay(const PayArguments& arguments, const Common& common) {
                                handle_of(book.find_account(order->credit), *ledger));
   if (!arguments.lease.empty())
     payment.guard(lease_by_name(book, arguments.lease, arguments.token));
-  auto receipt = writer->session.pay(payment);
+  const Level level = arguments.is_durable ? Level::durable : Level::memory;
+  auto receipt = writer->session.pay(payment, level, arguments.timeout);
   if (!receipt) return refuse(common, receipt.error(), {{"id", arguments.id}});
   Names names(book);
-  print_object(receipt_json(payment, *receipt, names), common.json);
+  print_object(receipt_json(payment, *receipt, level, names), common.json);
   return ExitCode::done;
 }
 
@@ -91,6 +97,11 @@ void add_pay(Menu& menu) {
   CLI::Option* token = add_position(command, "--token", arguments->token, "Token of the lease");
   token->type_name("TOKEN")->needs(lease);
   lease->needs(token);
+  CLI::Option* durable = command.add_flag("--durable", arguments->is_durable,
+                                          "Answer when it is on disk, refusals too");
+  add_duration(command, "--timeout", arguments->timeout, "How long to wait for the disk")
+      ->default_str("5s")
+      ->needs(durable);
 }
 
 void add_show(Menu& menu) {

@@ -48,11 +48,13 @@ Json payment_json(const PaymentInfo& payment, Names& names) {
   return object;
 }
 
-Json receipt_json(const Payment& payment, const Receipt& receipt, Names& names) {
-  Json object = {
-      {"id", payment.id().value.text()},      {"outcome", "executed"},
-      {"replayed", receipt.replayed},         {"position", std::to_string(receipt.position.value)},
-      {"time", format_time(receipt.time_ms)}, {"level", "memory"}};
+Json receipt_json(const Payment& payment, const Receipt& receipt, Level level, Names& names) {
+  Json object = {{"id", payment.id().value.text()},
+                 {"outcome", "executed"},
+                 {"replayed", receipt.replayed},
+                 {"position", std::to_string(receipt.position.value)},
+                 {"time", format_time(receipt.time_ms)},
+                 {"level", level == Level::durable ? "durable" : "memory"}};
   const std::span postings(payment.postings().data(), payment.posting_count());
   const Amount* available = receipt.balances_known ? receipt.available.data() : nullptr;
   object["postings"] = postings_json(postings, available, names);

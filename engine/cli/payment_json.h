@@ -11,7 +11,7 @@ namespace casbook::cli {
 // id, outcome, position, time; code, user_data and postings while the ring holds the record.
 Json payment_json(const PaymentInfo& payment, Names& names);
 // The answer to a payment that was executed: once, or now again.
-Json receipt_json(const Payment& payment, const Receipt& receipt, Names& names);
+Json receipt_json(const Payment& payment, const Receipt& receipt, Level level, Names& names);
 // "alice -> bob 12.50 CZK"; of more than two postings each with its side.
 std::string postings_text(const PaymentInfo& payment, Names& names);
 

@@ -1,7 +1,8 @@
 // status, sessions: what an operator asks first.
+#include "base/duration.h"
 #include "cli/answers.h"
 #include "cli/arguments.h"
-#include "cli/duration.h"
+#include "cli/time_text.h"
 
 namespace casbook::cli {
 
@@ -37,6 +38,32 @@ Json followers_json(const BookStatus& status) {
   return list;
 }
 
+Json journal_json(const JournalStatus& journal) {
+  if (!journal.journaled) return nullptr;
+  return {{"state", journal.state},
+          {"error", journal.error},
+          {"id", journal.id},
+          {"directory", journal.directory},
+          {"durable", std::to_string(journal.durable.value)},
+          {"lag", journal.lag},
+          {"sync_p50_us", journal.sync_p50_us},
+          {"sync_p99_us", journal.sync_p99_us},
+          {"sync_max_us", journal.sync_max_us},
+          {"segments", journal.segments},
+          {"bytes", journal.journal_bytes},
+          {"checkpoint", std::to_string(journal.checkpoint.value)},
+          {"checkpoint_time",
+           journal.checkpoint_ms ? Json(format_time(journal.checkpoint_ms)) : Json(nullptr)},
+          {"checkpoint_bytes", journal.checkpoint_bytes},
+          {"checkpoint_took_ms", journal.checkpoint_took.count()},
+          {"checkpoint_failures", journal.checkpoint_failures}};
+}
+
+Json full_in_json(const BookStatus& status) {
+  if (!status.payments_full_in) return nullptr;
+  return base::format_duration(*status.payments_full_in);
+}
+
 Json status_json(const BookStatus& status) {
   return {{"book", status.name},
           {"path", status.path},
@@ -49,11 +76,12 @@ Json status_json(const BookStatus& status) {
           {"accounts_max", status.accounts_max},
           {"ledgers", status.ledgers},
           {"ledgers_max", status.ledgers_max},
-          {"window", format_duration(status.window)},
+          {"window", base::format_duration(status.window)},
           {"payments_max", status.payments_max},
           {"payment_entries", status.payment_entries},
           {"payment_entries_max", status.payment_entries_max},
           {"payments_per_second_sustained", status.payments_per_second_sustained},
+          {"payments_full_in", full_in_json(status)},
           {"leases_held", status.leases_held},
           {"leases_max", status.leases_max},
           {"sessions", status.sessions.size()},
@@ -61,7 +89,8 @@ Json status_json(const BookStatus& status) {
           {"records_held", status.records_held},
           {"records_max", status.records_max},
           {"takeovers", status.takeovers},
-          {"followers", followers_json(status)}};
+          {"followers", followers_json(status)},
+          {"journal", journal_json(status.journal)}};
 }
 
 std::string of_at_most(uint64_t count, uint64_t max) {
@@ -71,8 +100,8 @@ std::string of_at_most(uint64_t count, uint64_t max) {
 std::string payments_text(const BookStatus& status) {
   char rate[64];
   std::snprintf(rate, sizeof rate, "%.3g", status.payments_per_second_sustained);
-  return std::to_string(status.payments_max) + " in " + format_duration(status.window) + ", " +
-         rate + " per second";
+  return std::to_string(status.payments_max) + " in " + base::format_duration(status.window) +
+         ", " + rate + " per second";
 }
 
 std::string position_text(Position position) {
@@ -80,21 +109,49 @@ std::string position_text(Position position) {
          std::to_string(position.lsn()) + ")";
 }
 
+std::string checkpoint_text(const JournalStatus& journal) {
+  if (journal.checkpoint_ms == 0) return "none yet";
+  return position_text(journal.checkpoint) + ", " + format_time(journal.checkpoint_ms) + ", " +
+         std::to_string(journal.checkpoint_bytes >> 20) + " MiB in " +
+         base::format_duration(journal.checkpoint_took);
+}
+
+void add_journal_for_people(const JournalStatus& journal, Json& object) {
+  if (!journal.journaled) {
+    object["journal"] = "none: nothing is durable (casbook serve)";
+    return;
+  }
+  object["journal"] = journal.state + (journal.error.empty() ? "" : ": " + journal.error) + ", " +
+                      journal.directory;
+  object["durable"] =
+      position_text(journal.durable) + ", " + std::to_string(journal.lag) + " records behind";
+  object["sync"] = "p50 " + std::to_string(journal.sync_p50_us) + " us, p99 " +
+                   std::to_string(journal.sync_p99_us) + " us, max " +
+                   std::to_string(journal.sync_max_us) + " us";
+  object["segments"] = std::to_string(journal.segments) + ", " +
+                       std::to_string(journal.journal_bytes >> 20) + " MiB";
+  object["checkpoint"] = checkpoint_text(journal);
+}
+
 // Each filling beside its limit.
 Json status_for_people(const BookStatus& status) {
-  return {{"book", status.name},
-          {"path", status.path + ", " + std::to_string(status.bytes >> 20) + " MiB"},
-          {"open", status.quarantined ? Json("no: quarantined") : Json(status.open)},
-          {"position", position_text(status.position)},
-          {"accounts", of_at_most(status.accounts, status.accounts_max)},
-          {"ledgers", of_at_most(status.ledgers, status.ledgers_max)},
-          {"payments", payments_text(status)},
-          {"payment_entries", of_at_most(status.payment_entries, status.payment_entries_max)},
-          {"leases", of_at_most(status.leases_held, status.leases_max)},
-          {"sessions", of_at_most(status.sessions.size(), status.sessions_max)},
-          {"records", of_at_most(status.records_held, status.records_max)},
-          {"takeovers", status.takeovers},
-          {"followers", followers_json(status)}};
+  Json object = {
+      {"book", status.name},
+      {"path", status.path + ", " + std::to_string(status.bytes >> 20) + " MiB"},
+      {"open", status.quarantined ? Json("no: quarantined") : Json(status.open)},
+      {"position", position_text(status.position)},
+      {"accounts", of_at_most(status.accounts, status.accounts_max)},
+      {"ledgers", of_at_most(status.ledgers, status.ledgers_max)},
+      {"payments", payments_text(status)},
+      {"payment_entries", of_at_most(status.payment_entries, status.payment_entries_max)},
+      {"payments_full_in", full_in_json(status)},
+      {"leases", of_at_most(status.leases_held, status.leases_max)},
+      {"sessions", of_at_most(status.sessions.size(), status.sessions_max)},
+      {"records", of_at_most(status.records_held, status.records_max)},
+      {"takeovers", status.takeovers},
+      {"followers", followers_json(status)}};
+  add_journal_for_people(status.journal, object);
+  return object;
 }
 
 ExitCode show_status(const std::string& name, const Common& common) {

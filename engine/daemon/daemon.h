@@ -3,8 +3,6 @@
 // checkpoints, and closes the book when it is told to stop.
 #pragma once
 
-#include <functional>
-
 #include "daemon/config.h"
 
 namespace casbook::daemon {

@@ -52,7 +52,8 @@ struct CheckpointInfo {
 };
 
 // Where the records of [from, to) come from once the ring has lapped them: writes the encoded words
-// of each into `sink`, in order. Waits until they are synced.
+// of each into `sink`, in order. Waits until they are synced; also where from = to: then until all
+// before `to` are.
 using RecordSource = std::function<Result<void>(
     uint64_t from, uint64_t to, const std::function<void(std::span<const uint64_t>)>& sink)>;
 

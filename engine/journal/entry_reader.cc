@@ -18,10 +18,10 @@ Result<Segment> read_segment(const Storage& storage, uint64_t number) {
   auto file = storage.open(segment_name(number), Storage::Access::read);
   if (!file) return file.error();
   Segment segment{number, {}};
-  if (auto read = (*file)->read(0, std::as_writable_bytes(std::span(&segment.header, 1))); !read)
-    return read.error().code == Code::truncated
-               ? error_in(storage, number, Code::truncated, "it ends inside its header")
-               : read.error();
+  if (auto read = (*file)->read(0, std::as_writable_bytes(std::span(&segment.header, 1))); !read) {
+    if (read.error().code != Code::truncated) return read.error();
+    return error_in(storage, number, Code::truncated, "it ends inside its header");
+  }
   if (auto checked = check(segment.header, (*file)->bytes()); !checked)
     return error_in(storage, number, checked.error().code, checked.error().detail);
   if (segment.header.number != number)

@@ -2,12 +2,14 @@
 // by callers.
 #pragma once
 
+#include <string_view>
+
 #include "commit/store.h"
 
 namespace casbook::log {
 
 // The name under which the daemon that keeps the journal follows.
-constexpr const char* kJournalFollower = "journal";
+constexpr std::string_view kJournalFollower = "journal";
 
 // Whether a journal keeps this book: from its creation, or from when a daemon adopted it.
 bool is_journaled(const commit::Store& store);

@@ -14,6 +14,7 @@
 #include <casbook/account.h>
 #include <casbook/audit.h>
 #include <casbook/export.h>
+#include <casbook/journal.h>
 #include <casbook/lease.h>
 #include <casbook/log.h>
 #include <casbook/payment.h>
@@ -53,6 +54,9 @@ struct BookStatus {
   uint64_t payments_max = 0;           // as asked for at creation
   std::chrono::milliseconds window{};
   double payments_per_second_sustained = 0;  // payments_max / window
+  // When the window is full if payments go on as fast as in the records held, at the earliest;
+  // nothing: it does not fill at that rate.
+  std::optional<std::chrono::milliseconds> payments_full_in{};
   uint64_t leases_max = 0, leases_held = 0;
   uint32_t sessions_max = 0;
   uint64_t records_held = 0, records_max = 0;
@@ -62,6 +66,7 @@ struct BookStatus {
   uint64_t takeovers = 0;
   std::vector<SessionStatus> sessions;
   std::vector<FollowerStatus> followers;
+  JournalStatus journal{};
 };
 
 // Counters since the book was created, over all sessions, and what holds right now. The difference
@@ -69,6 +74,7 @@ struct BookStatus {
 // commits may be in one counter and not yet in another.
 struct BookActivity {
   Position position;          // of the last commit
+  Position durable;           // up to where the journal is synced; {} where there is none
   uint64_t payments = 0;      // executed
   uint64_t denials = 0;       // refused, and recorded so under their ids
   uint64_t commits = 0;       // of every kind
@@ -134,8 +140,12 @@ class CASBOOK_EXPORT Book {
   // off also backpressure, book_full (the last term is over).
   Result<void> set_quarantine(bool on);
 
-  // A reader from the oldest record (`from` {}) or from a position. Errors: overrun, undone.
+  // A reader from the oldest record (`from` {}) or from a position, to the durable position where
+  // there is a journal, else to the end. Errors: overrun, undone; bad_argument: after the end.
   Result<LogReader> read_log(Position from = {}) const;
+  // To the end of what has reached `level`. With `memory` it shows records that a recovery may undo
+  // yet. Also: level_unavailable.
+  Result<LogReader> read_log(Position from, Level level) const;
   // Registers or resumes a follower. Errors: bad_argument, followers_full, read_only.
   Result<LogFollower> follow(std::string_view name, FullPolicy policy, bool from_oldest = false);
 
@@ -145,10 +155,17 @@ class CASBOOK_EXPORT Book {
 
   // The position of the last commit.
   Position position() const;
+  // Everything up to here is on disk; {} where there is no journal.
+  Position durable_position() const;
   // Waits until `position` has reached `level`: success means reached. Errors: undone (this book
   // has another commit there, or never had that term), outcome_unknown (the time is over, or the
-  // term ended more than 64 terms ago), level_unavailable: only `memory` without a journal.
+  // term ended more than 64 terms ago; at once where the journal has failed or stopped, for it will
+  // not get there), level_unavailable: only `memory` without a journal.
   Result<void> wait(Position position, Level level, std::chrono::milliseconds timeout) const;
+  // Has the daemon take a checkpoint now, and waits until it is synced; its position. Errors:
+  // read_only, not_served, wait_timeout (it may be taken yet), io_error (it failed: the daemon's log
+  // says why). Blocking.
+  Result<Position> request_checkpoint(std::chrono::milliseconds timeout);
   BookStatus status() const;
   // As status(), but cheap enough for every second: it does not scan the table of payment ids.
   BookActivity activity() const;

@@ -6,12 +6,14 @@
 //
 // The guarantee: a payment answered with a receipt moved its money once and whole; no crash, kill or
 // pause of an attached process undoes that or blocks the others, and within the window its id gets
-// the first answer. What is answered here is at level `memory`: it dies with the host.
+// the first answer. What is answered at level `memory` dies with the host; at level `durable`, which
+// a book has that a daemon keeps a journal of, it does not.
 #pragma once
 
 #include <casbook/account.h>
 #include <casbook/audit.h>
 #include <casbook/book.h>
+#include <casbook/journal.h>
 #include <casbook/lease.h>
 #include <casbook/log.h>
 #include <casbook/payment.h>

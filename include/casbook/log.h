@@ -50,8 +50,9 @@ struct LogRecord {
   std::vector<WordChange> changes;
 };
 
-// Reads records in order, from a position on. Holds nobody back and needs no session: when it is
-// too slow the answer is `overrun`, and skip_to_oldest() goes on where the ring still holds records.
+// Reads records in order, from a position on, up to what has reached the level that it was opened
+// for. Holds nobody back and needs no session: when it is too slow the answer is `overrun`, and
+// skip_to_oldest() goes on where the ring still holds records.
 class CASBOOK_EXPORT LogReader {
  public:
   LogReader(LogReader&&) noexcept;

@@ -74,7 +74,8 @@ namespace casbook {
                "every follower slot is taken: take the registration of one back")                \
   CASBOOK_CODE(no_space, 215, false, "no space is left on the disk")                             \
   CASBOOK_CODE(already_served, 216, false, "another daemon serves this book")                    \
-  CASBOOK_CODE(foreign_journal, 217, false, "the journal is of another book")
+  CASBOOK_CODE(foreign_journal, 217, false, "the journal is of another book")                    \
+  CASBOOK_CODE(not_served, 218, false, "no daemon serves this book (casbook serve)")
 
 enum class Code : uint16_t {
 #define CASBOOK_CODE(name, number, final, text) name = number,

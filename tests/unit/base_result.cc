@@ -111,6 +111,10 @@ TEST(CodeTable, PublishedNumbersStay) {
       {"forked", 212},
       {"read_only", 213},
       {"followers_full", 214},
+      {"no_space", 215},
+      {"already_served", 216},
+      {"foreign_journal", 217},
+      {"not_served", 218},
   };
   std::map<std::string, unsigned> found;
   for (const Row& row : kTable) found[row.name] = row.number;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arena/duration_line.h"
 #include "log/durable.h"
 #include "log/terms.h"
 #include "support/child_process.h"
@@ -23,6 +24,11 @@ class Levels : public testing::Test {
   // What a daemon does.
   void adopt_journal() { store().control().journal.lo.initialise(7); }
   void publish(Position position) { log::publish_durable(store(), position); }
+  void set_state(arena::JournalState state, int error_number = 0) {
+    lines().error_number.store_relaxed(static_cast<uint64_t>(error_number));
+    lines().state.store_relaxed(static_cast<uint64_t>(state));
+  }
+  arena::JournalLines& lines() { return store().mapping().journal(); }
   commit::Store& store() { return below_.store; }
 
   SmallBook book_;
@@ -91,6 +97,143 @@ TEST_F(Levels, AnObserverMayWait) {
   EXPECT_EQ(code_of(observer.wait(at, Level::durable, milliseconds(5))), Code::outcome_unknown);
   publish(at);
   EXPECT_EQ(code_of(observer.wait(at, Level::durable, milliseconds(5))), kDone);
+}
+
+TEST_F(Levels, AJournalThatFailedEndsWaitsAtOnceAndTakesNoDurablePayment) {
+  adopt_journal();
+  const Position first = must(book_.session.pay(payment(1))).position;
+  publish(first);
+  const Position second = must(book_.session.pay(payment(2))).position;
+  const std::pair<arena::JournalState, std::string> ends[] = {
+      {arena::JournalState::failed, "the journal has failed: Input/output error"},
+      {arena::JournalState::stopped,
+       "the journal is closed: no daemon serves this book (casbook serve)"}};
+  for (const auto& [state, why] : ends) {
+    set_state(state, EIO);
+    const auto waited = book_.book.wait(second, Level::durable, std::chrono::seconds(100));
+    ASSERT_EQ(code_of(waited), Code::outcome_unknown);
+    EXPECT_EQ(waited.error().detail, why);
+    EXPECT_EQ(code_of(book_.book.wait(first, Level::durable, milliseconds(0))), kDone);
+    const auto paid = book_.session.pay(payment(3), Level::durable, std::chrono::seconds(100));
+    ASSERT_EQ(code_of(paid), Code::level_unavailable);
+    EXPECT_EQ(paid.error().detail, why);
+    EXPECT_EQ(code_of(book_.book.lookup(payment_id(3))), Code::payment_missing);
+  }
+  set_state(arena::JournalState::no_space, ENOSPC);
+  EXPECT_EQ(code_of(book_.session.pay(payment(3), Level::durable, milliseconds(5))),
+            Code::outcome_unknown)
+      << "room may come";
+}
+
+TEST_F(Levels, AWaiterIsTheFirstToLearnOfAFailure) {
+  adopt_journal();
+  set_state(arena::JournalState::serving);
+  const Position at = must(book_.session.pay(payment(1))).position;
+  arena::EventLine& demand = store().own_event(arena::kDemandEvent);
+  const uint64_t ticket = arena::prepare_wait(demand);
+  std::thread waiter([&] {
+    EXPECT_EQ(code_of(book_.book.wait(at, Level::durable, std::chrono::seconds(100))),
+              Code::outcome_unknown);
+  });
+  EXPECT_EQ(arena::wait(demand, ticket, monotonic_ns() + 20'000'000'000), arena::WaitEnd::notified);
+  set_state(arena::JournalState::failed, EIO);
+  waiter.join();
+}
+
+TEST_F(Levels, TheTimeWaitedIsCounted) {
+  adopt_journal();
+  const Position at = must(book_.session.pay(payment(1))).position;
+  EXPECT_FALSE(book_.book.wait(at, Level::durable, milliseconds(1)));
+  EXPECT_EQ(arena::read_durations(lines().wait).count, 0u) << "it did not get there";
+  arena::EventLine& demand = store().own_event(arena::kDemandEvent);
+  const uint64_t ticket = arena::prepare_wait(demand);
+  std::thread waiter([&] { must(book_.book.wait(at, Level::durable, std::chrono::seconds(20))); });
+  EXPECT_EQ(arena::wait(demand, ticket, monotonic_ns() + 20'000'000'000), arena::WaitEnd::notified);
+  publish(at);
+  waiter.join();
+  EXPECT_EQ(arena::read_durations(lines().wait).count, 1u);
+  must(book_.book.wait(at, Level::durable, milliseconds(1)));
+  EXPECT_EQ(arena::read_durations(lines().wait).count, 1u) << "there was nothing to wait for";
+}
+
+TEST_F(Levels, ALogReaderStopsAtTheDurablePosition) {
+  const auto read = [](LogReader& reader) {
+    std::vector<Position> seen;
+    while (auto record = must(reader.next())) seen.push_back(record->position);
+    return seen;
+  };
+  const Position first = must(book_.session.pay(payment(1))).position;
+  auto all = must(book_.book.read_log(first));
+  EXPECT_EQ(read(all).back(), first) << "without a journal: to the end";
+  EXPECT_EQ(code_of(book_.book.read_log(first, Level::durable)), Code::level_unavailable);
+  adopt_journal();
+  const Position second = must(book_.session.pay(payment(2))).position;
+  publish(first);
+  EXPECT_EQ(book_.book.durable_position(), first);
+  auto durable = must(book_.book.read_log());
+  EXPECT_EQ(read(durable).back(), first);
+  auto past = must(book_.book.read_log({}, Level::memory));
+  EXPECT_EQ(read(past).back(), second);
+  auto waiting = must(book_.book.read_log(second));
+  EXPECT_TRUE(read(waiting).empty());
+  publish(second);
+  EXPECT_EQ(read(durable), std::vector<Position>{second});
+  EXPECT_EQ(read(waiting), std::vector<Position>{second});
+  EXPECT_EQ(code_of(book_.book.read_log(Position::of(2, second.lsn() + 5))), Code::undone);
+  EXPECT_EQ(code_of(book_.book.read_log(second, Level::quorum)), Code::level_unavailable);
+}
+
+TEST_F(Levels, StatusTellsWhatTheJournalSays) {
+  EXPECT_FALSE(book_.book.status().journal.journaled);
+  EXPECT_EQ(book_.book.status().journal.state, "none");
+  adopt_journal();
+  must(book_.session.pay(payment(1)));
+  const Position at = must(book_.session.pay(payment(2))).position;
+  publish({at.value - 1});
+  set_state(arena::JournalState::serving, EIO);
+  const uint64_t path[] = {0x6c6c69742f};  // "/till"
+  lines().directory[0].store_relaxed(path[0]);
+  for (const int us : {100, 100, 100, 3000})
+    arena::add_duration(lines().sync, std::chrono::microseconds(us));
+  const JournalStatus dead = book_.book.status().journal;
+  EXPECT_TRUE(dead.journaled);
+  EXPECT_EQ(dead.id, "0000000000000007");
+  EXPECT_EQ(dead.state, "dead") << "nobody follows under the journal's name";
+  EXPECT_EQ(dead.error, "");
+  EXPECT_EQ(dead.directory, "/till");
+  EXPECT_EQ(dead.durable.value, at.value - 1);
+  EXPECT_EQ(dead.lag, 1u);
+  EXPECT_EQ(dead.sync_p50_us, 128u);
+  EXPECT_EQ(dead.sync_p99_us, 4096u);
+  must(book_.book.follow("journal", FullPolicy::refuse_payments));
+  EXPECT_EQ(book_.book.status().journal.state, "serving");
+  set_state(arena::JournalState::failed, EIO);
+  EXPECT_EQ(book_.book.status().journal.state, "failed");
+  EXPECT_EQ(book_.book.status().journal.error, "Input/output error");
+}
+
+TEST_F(Levels, ACheckpointIsAskedForAndAnswered) {
+  EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::not_served);
+  adopt_journal();
+  set_state(arena::JournalState::serving);
+  EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::not_served) << "dead";
+  must(book_.book.follow("journal", FullPolicy::refuse_payments));
+  EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::wait_timeout);
+  EXPECT_EQ(lines().checkpoint_asked.load_relaxed(), 1u);
+  std::thread daemon([&] {
+    while (lines().checkpoint_asked.load_relaxed() != 2) std::this_thread::yield();
+    lines().checkpoint_position.store_relaxed(99);
+    lines().checkpoint_answered.store_release(2);
+    while (lines().checkpoint_asked.load_relaxed() != 3) std::this_thread::yield();
+    lines().checkpoint_failures.store_relaxed(1);
+    lines().checkpoint_answered.store_release(3);
+    while (lines().checkpoint_asked.load_relaxed() != 4) std::this_thread::yield();
+    set_state(arena::JournalState::stopped);
+  });
+  EXPECT_EQ(must(book_.book.request_checkpoint(std::chrono::seconds(20))), Position{99});
+  EXPECT_EQ(code_of(book_.book.request_checkpoint(std::chrono::seconds(20))), Code::io_error);
+  EXPECT_EQ(code_of(book_.book.request_checkpoint(std::chrono::seconds(20))), Code::not_served);
+  daemon.join();
 }
 
 TEST_F(Levels, APositionThatTheNextTermHasAnewIsUndone) {

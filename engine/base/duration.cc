@@ -1,8 +1,8 @@
-#include "cli/duration.h"
+#include "base/duration.h"
 
 #include <charconv>
 
-namespace casbook::cli {
+namespace casbook::base {
 
 namespace {
 
@@ -46,4 +46,4 @@ std::string format_duration(std::chrono::milliseconds duration) {
   return std::to_string(ms) + "ms";
 }
 
-}  // namespace casbook::cli
+}  // namespace casbook::base

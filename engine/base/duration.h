@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace casbook::cli {
+namespace casbook::base {
 
 // Units: ms, s, m, h, d. Nothing for any other text, and for more than 100 years.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
@@ -14,4 +14,4 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 // reads it back; negative ones carry a minus and are for people only.
 std::string format_duration(std::chrono::milliseconds duration);
 
-}  // namespace casbook::cli
+}  // namespace casbook::base

@@ -1,0 +1,162 @@
+#include "daemon/checkpoints.h"
+
+#include <signal.h>
+
+#include "arena/event.h"
+#include "base/clock.h"
+#include "daemon/event_log.h"
+#include "journal/segment_records.h"
+#include "log/durable.h"
+#include "log/log_reader.h"
+
+namespace casbook::daemon {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPoll{1};
+
+}  // namespace
+
+Checkpoints::Checkpoints(const commit::Store& store, journal::Storage& storage, uint64_t journal_id,
+                         const journal::BookShape& shape, const CheckpointConfig& config)
+    : store_(store),
+      storage_(storage),
+      journal_id_(journal_id),
+      shape_(shape),
+      config_(config),
+      last_ns_(base::monotonic_ns()) {}
+
+Checkpoints::~Checkpoints() {
+  {
+    const std::lock_guard lock(mutex_);
+    must_stop_ = true;
+  }
+  join();
+}
+
+bool Checkpoints::is_running() const {
+  const std::lock_guard lock(mutex_);
+  return running_;
+}
+
+void Checkpoints::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Checkpoints::is_due(uint64_t bytes_written) const {
+  const arena::JournalLines& lines = store_.mapping().journal();
+  if (lines.checkpoint_asked.load_relaxed() != lines.checkpoint_answered.load_relaxed())
+    return true;
+  if (bytes_written == bytes_at_last_) return false;  // it would say what the last one says
+  const int64_t age_ns = base::monotonic_ns() - last_ns_;
+  return (config_.every_bytes != 0 && bytes_written - bytes_at_last_ >= config_.every_bytes) ||
+         (config_.every.count() != 0 && age_ns >= std::chrono::nanoseconds(config_.every).count());
+}
+
+void Checkpoints::begin_if_due(uint64_t bytes_written) {
+  if (is_running() || !is_due(bytes_written)) return;
+  join();
+  bytes_at_last_ = bytes_written, last_ns_ = base::monotonic_ns();
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = true;
+  }
+  thread_ = std::thread([this] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    const uint64_t asked = asked_so_far();
+    finish(asked, write());
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+  });
+}
+
+uint64_t Checkpoints::asked_so_far() const {
+  // [checkpoint] Acquire: the commits that were made before it was asked for are in it.
+  return store_.mapping().journal().checkpoint_asked.load_acquire();
+}
+
+Result<void> Checkpoints::take() {
+  join();
+  const uint64_t asked = asked_so_far();
+  auto written = write();
+  finish(asked, written);
+  return written;
+}
+
+Result<void> Checkpoints::write() {
+  const int64_t begun = base::monotonic_ns();
+  const auto must_stop = [this] {
+    const std::lock_guard lock(mutex_);
+    return must_stop_;
+  };
+  uint64_t index = 0;
+  journal::CheckpointRequest request{.journal_id = journal_id_, .shape = shape_};
+  request.must_stop = must_stop;
+  request.records =
+      [&](uint64_t from, uint64_t to,
+          const std::function<void(std::span<const uint64_t>)>& sink) -> Result<void> {
+    // Progress: the journal's.
+    while (log::durable_position(store_).lsn() + 1 < to) {
+      if (must_stop()) return Code::wait_cancelled;
+      arena::notify(store_.own_event(arena::kDemandEvent));
+      std::this_thread::sleep_for(kPoll);
+    }
+    auto read = journal::read_records(storage_, journal_id_, from, to, sink);
+    if (!read) return read.error();
+    index = *read;
+    return {};
+  };
+  request.index_of = [&](uint64_t lsn) -> uint64_t {
+    if (index != 0) return index;
+    const auto end = journal::end_at(storage_, journal_id_, lsn);
+    return end ? end->index : 0;
+  };
+  auto info = journal::write_checkpoint(store_, storage_, request);
+  if (!info) return info.error();
+  const int64_t took_ms = (base::monotonic_ns() - begun) / 1'000'000;
+  arena::JournalLines& lines = store_.mapping().journal();
+  lines.checkpoint_position.store_relaxed(info->position.value);
+  lines.checkpoint_ms.store_relaxed(static_cast<uint64_t>(base::wall_clock_ms()));
+  lines.checkpoint_bytes.store_relaxed(info->bytes);
+  lines.checkpoint_took_ms.store_relaxed(static_cast<uint64_t>(took_ms));
+  log_event(Severity::info, "checkpoint_taken",
+            {{"position", info->position.value},
+             {"bytes", info->bytes},
+             {"cells", info->cells},
+             {"records", info->records},
+             {"ms", took_ms}});
+  tell_kept();
+  return {};
+}
+
+// Segments are kept for the older of the two checkpoints: it is there in case the newer is damaged.
+void Checkpoints::tell_kept() {
+  const auto names = journal::list_checkpoints(storage_);
+  if (!names) return;
+  const Position oldest = names->size() > 1
+                              ? journal::checkpoint_position(names->back()).value_or(Position{})
+                              : Position{};
+  auto kept = journal::remove_segments_below(storage_, journal_id_, oldest.lsn() + 1);
+  if (!kept) {
+    log_event(Severity::warn, "segments_not_removed", {{"error", kept.error().message()}});
+    return;
+  }
+  arena::JournalLines& lines = store_.mapping().journal();
+  lines.segments.store_relaxed(kept->count);
+  lines.journal_bytes.store_relaxed(kept->bytes);
+}
+
+void Checkpoints::finish(uint64_t asked, const Result<void>& result) {
+  arena::JournalLines& lines = store_.mapping().journal();
+  if (!result) {
+    lines.checkpoint_failures.add_relaxed(1);
+    log_event(Severity::error, "checkpoint_failed", {{"error", result.error().message()}});
+  }
+  // [checkpoint] Release: position and failures were written before the answer.
+  lines.checkpoint_answered.store_release(asked);
+  arena::notify(store_.own_event(arena::kDurableEvent));  // who asked looks again
+}
+
+}  // namespace casbook::daemon

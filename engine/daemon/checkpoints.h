@@ -1,0 +1,52 @@
+// When checkpoints are taken: by size, by time, when asked for, and at the end. One at a time, in a
+// thread of its own, while payments go on.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "daemon/config.h"
+#include "journal/checkpoint.h"
+
+namespace casbook::daemon {
+
+class Checkpoints {
+ public:
+  Checkpoints(const commit::Store& store, journal::Storage& storage, uint64_t journal_id,
+              const journal::BookShape& shape, const CheckpointConfig& config);
+  // Gives up the one that is being taken.
+  ~Checkpoints();
+  Checkpoints(const Checkpoints&) = delete;
+  Checkpoints& operator=(const Checkpoints&) = delete;
+
+  // Begins one when it is due, `bytes_written` being what the journal has got so far. Called now
+  // and then; never blocks.
+  void begin_if_due(uint64_t bytes_written);
+  // Takes one now, after the one under way. Blocking. Errors: those of write_checkpoint().
+  Result<void> take();
+  // What the directory has, told to the arena.
+  void tell_kept();
+
+ private:
+  bool is_due(uint64_t bytes_written) const;
+  Result<void> write();
+  void finish(uint64_t asked, const Result<void>& result);
+  uint64_t asked_so_far() const;
+  void join();
+  bool is_running() const;
+
+  const commit::Store& store_;
+  journal::Storage& storage_;
+  const uint64_t journal_id_;
+  const journal::BookShape& shape_;
+  const CheckpointConfig config_;
+  uint64_t bytes_at_last_ = 0;
+  int64_t last_ns_;
+
+  mutable std::mutex mutex_;  // of the two below
+  bool running_ = false, must_stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace casbook::daemon

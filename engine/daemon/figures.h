@@ -1,0 +1,20 @@
+// What the metrics say of a book, from one look at it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+
+#include <casbook/book.h>
+
+#include "arena/layout.h"
+
+namespace casbook::daemon {
+
+// Every figure bears the label book=`book`.
+std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
+                                                 const BookActivity& activity,
+                                                 const arena::JournalLines& lines);
+
+}  // namespace casbook::daemon

@@ -1,0 +1,197 @@
+#include "daemon/keeper.h"
+
+#include <signal.h>
+
+#include "arena/duration_line.h"
+#include "base/clock.h"
+#include "daemon/event_log.h"
+#include "log/durable.h"
+
+namespace casbook::daemon {
+
+using arena::JournalState;
+using journal::Appender;
+
+namespace {
+
+constexpr std::chrono::seconds kSpaceRetry{1};
+constexpr int64_t kDrainPollNs = 1'000'000;
+
+// Signals are for the thread that serves.
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+}  // namespace
+
+Keeper::Keeper(const commit::Store& store, std::unique_ptr<Appender> appender,
+               log::Follower follower, const JournalConfig& config)
+    : store_(store),
+      appender_(std::move(appender)),
+      follower_(follower),
+      flush_interval_ns_(std::chrono::nanoseconds(config.flush_interval).count()) {
+  const auto run = [this](void (Keeper::*body)()) {
+    return std::thread([this, body] {
+      block_signals();
+      (this->*body)();
+    });
+  };
+  collector_ = run(&Keeper::collect);
+  completer_ = run(&Keeper::complete);
+  preparer_ = run(&Keeper::prepare);
+}
+
+Keeper::~Keeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  arena::notify(kick_);
+  arena::notify(store_.own_event(arena::kDemandEvent));
+  collector_.join();
+  // The disk still reads what was handed to it.
+  while (!appender_->is_settled() && !failure())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  appender_->wake();
+  completer_.join();
+  preparer_.join();
+}
+
+bool Keeper::must_stop() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_ || failure_;
+}
+
+std::optional<Error> Keeper::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void Keeper::fail(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return;
+    failure_ = error;
+  }
+  log_event(Severity::error, "journal_failed", {{"error", error.message()}});
+  store_.mapping().journal().state.store_relaxed(static_cast<uint64_t>(JournalState::failed));
+  changed_.notify_all();
+  appender_->wake();
+  arena::notify(kick_);
+  arena::notify(store_.own_event(arena::kDurableEvent));  // they look at the state
+}
+
+// --- collector
+// ---------------------------------------------------------------------------------------
+
+void Keeper::collect() {
+  while (!must_stop()) {
+    // Both tickets before the look: what comes after it ends the wait.
+    const uint64_t demand = arena::prepare_wait(store_.own_event(arena::kDemandEvent));
+    const uint64_t kick = arena::prepare_wait(kick_);
+    auto taken = appender_->take(store_);
+    if (!taken) return fail(taken.error());
+    if (*taken == Appender::Taken::submitted) continue;
+    if (*taken == Appender::Taken::no_segment) changed_.notify_all();
+    wait_for_more(*taken, demand, kick);
+  }
+}
+
+void Keeper::wait_for_more(Appender::Taken taken, uint64_t demand_ticket, uint64_t kick_ticket) {
+  const int64_t until = base::monotonic_ns() + flush_interval_ns_;
+  if (taken == Appender::Taken::nothing)
+    arena::wait(store_.own_event(arena::kDemandEvent), demand_ticket, until);
+  else
+    arena::wait(kick_, kick_ticket, until);
+}
+
+// --- completer
+// ---------------------------------------------------------------------------------------
+
+void Keeper::complete() {
+  for (;;) {
+    const auto completed = appender_->complete();
+    if (!completed) return fail(completed.error());
+    publish();
+    arena::notify(kick_);
+    if (must_stop() && appender_->is_settled()) return;
+  }
+}
+
+void Keeper::publish() {
+  const Position durable = appender_->durable();
+  if (durable.value > log::durable_position(store_).value) {
+    log::publish_durable(store_, durable);
+    base::fault_point(base::FaultPoint::serve_after_publish);
+    if (!follower_.is_current())
+      return fail({.code = Code::overrun,
+                   .detail = "the journal's registration as a follower was taken back"});
+    follower_.release_up_to(durable.lsn() + 1);
+  }
+  arena::JournalLines& lines = store_.mapping().journal();
+  const auto counts = appender_->counts();
+  lines.entries.store_relaxed(counts.entries);
+  lines.bytes_written.store_relaxed(counts.bytes);
+  const auto sync = appender_->sync_time();
+  if (sync.count != syncs_told_)
+    arena::add_duration(lines.sync, std::chrono::nanoseconds(sync.last_ns));
+  syncs_told_ = sync.count;
+}
+
+// --- preparer
+// ----------------------------------------------------------------------------------------
+
+void Keeper::prepare() {
+  while (!must_stop()) {
+    const auto prepared = appender_->prepare_spare();
+    note_space(prepared ? nullptr : &prepared.error());
+    if (prepared) arena::notify(kick_);
+    std::unique_lock lock(mutex_);
+    const auto is_wanted = [&] { return stopping_ || failure_ || appender_->wants_spare(); };
+    if (prepared)
+      changed_.wait(lock, is_wanted);
+    else
+      changed_.wait_for(lock, kSpaceRetry, [&] { return stopping_ || failure_.has_value(); });
+  }
+}
+
+// What the preparer meets, told once: no next segment, and again one.
+void Keeper::note_space(const Error* error) {
+  const std::lock_guard lock(mutex_);
+  if (failure_ || is_full_ == (error != nullptr)) return;
+  is_full_ = error != nullptr;
+  arena::JournalLines& lines = store_.mapping().journal();
+  lines.state.store_relaxed(
+      static_cast<uint64_t>(is_full_ ? JournalState::no_space : JournalState::serving));
+  if (is_full_)
+    log_event(Severity::error, "no_next_segment", {{"error", error->message()}});
+  else
+    log_event(Severity::info, "next_segment_ready");
+}
+
+// --- draining
+// ----------------------------------------------------------------------------------------
+
+Result<void> Keeper::drain() {
+  const uint64_t end = log::log_end(store_);
+  // Progress: the disk's. A full disk may never make any.
+  while (log::durable_position(store_).lsn() + 1 < end) {
+    if (auto failed = failure()) return *failed;
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_full_)
+        return Error{.code = Code::no_space,
+                     .detail = "records up to lsn " + std::to_string(end - 1) +
+                               " are in the arena and not in the journal"};
+    }
+    arena::notify(store_.own_event(arena::kDemandEvent));
+    const timespec nap{0, kDrainPollNs};
+    nanosleep(&nap, nullptr);
+  }
+  return {};
+}
+
+}  // namespace casbook::daemon

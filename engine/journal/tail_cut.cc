@@ -1,0 +1,71 @@
+#include "journal/tail_cut.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace casbook::journal {
+
+namespace {
+
+constexpr uint64_t kZeroBytes = 1 << 20;
+
+struct Free {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+
+Result<void> zero(File& file, uint64_t from) {
+  const std::unique_ptr<std::byte, Free> zeros(
+      static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kZeroBytes)));
+  std::memset(zeros.get(), 0, kZeroBytes);
+  for (uint64_t offset = from; offset < file.bytes(); offset += kZeroBytes)
+    if (auto done = file.write(offset, {zeros.get(), std::min(kZeroBytes, file.bytes() - offset)});
+        !done)
+      return done;
+  return file.sync();
+}
+
+}  // namespace
+
+Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
+  auto segments = list_segments(storage, journal_id);
+  if (!segments) return segments.error();
+  TailCut cut;
+  if (segments->empty()) return cut;
+  cut.segment = segments->front().number, cut.offset = kBlockBytes;
+  EntryReader reader(storage, *segments);
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry && entry.error().code != Code::damaged) return entry.error();
+    if (!entry) cut.damage = entry.error().detail;
+    if (!entry || !*entry) break;
+    const EntryHeader& header = (*entry)->header;
+    cut.last_good = Position::of(header.term, header.first_lsn + header.count - 1);
+    cut.last_index = header.index;
+    cut.segment = (*entry)->segment;
+    cut.offset = (*entry)->offset + round_up_to_block(header.bytes);
+  }
+  if (cut.damage.empty()) return cut;
+  for (const Segment& segment : *segments) {
+    if (segment.number == cut.segment) cut.bytes_lost += segment.header.bytes - cut.offset;
+    if (segment.number <= cut.segment) continue;
+    cut.later.push_back(segment.number);
+    cut.bytes_lost += segment.header.bytes;
+  }
+  return cut;
+}
+
+Result<void> cut_tail(Storage& storage, const TailCut& cut) {
+  // The newest first, so that those that are left follow each other at any time.
+  for (auto number = cut.later.rbegin(); number != cut.later.rend(); ++number) {
+    const std::string name = segment_name(*number);
+    if (auto done = storage.rename(name, name + ".cut"); !done) return done;
+    if (auto done = storage.sync_directory(); !done) return done;
+  }
+  auto file = storage.open(segment_name(cut.segment), Storage::Access::write);
+  if (!file) return file.error();
+  return zero(**file, cut.offset);
+}
+
+}  // namespace casbook::journal

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <system_error>
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "journal/directory_storage.h"
 
 namespace casbook::journal {
 
@@ -280,10 +280,8 @@ void Appender::completed(const Completion& completion) {
     // Of a write and the sync behind it the write says what happened.
     const bool is_follow_up = completion.error_number == ECANCELED;
     if (!failure_ && !is_follow_up)
-      failure_ = Error{.code = Code::io_error,
-                       .detail = std::string(is_sync ? "sync" : "write") + " of " +
-                                 segment_name(end_.segment) + " in " + storage_.describe() + ": " +
-                                 std::generic_category().message(completion.error_number)};
+      failure_ = disk_error(completion.error_number, is_sync ? "sync" : "write",
+                            storage_.describe() + "/" + segment_name(end_.segment));
     return;
   }
   if (is_sync) {

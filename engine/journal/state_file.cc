@@ -39,7 +39,9 @@ Result<JournalState> read_state(const Storage& storage) {
   if (!file) return file.error();
   StateBlock block{};
   if (auto read = (*file)->read(0, std::as_writable_bytes(std::span(&block, 1))); !read)
-    return error_in(storage, Code::damaged, "it is too short");
+    return read.error().code == Code::truncated
+               ? error_in(storage, Code::damaged, "it is too short")
+               : read.error();
   if (block.magic != kMagic) return error_in(storage, Code::damaged, "it is no journal's state");
   if (block.format != kFormat)
     return error_in(storage, block.format > kFormat ? Code::format_newer : Code::format_older,

@@ -112,7 +112,8 @@ TEST_P(JournalPowerMutants, IsCaught) {
 INSTANTIATE_TEST_SUITE_P(Each, JournalPowerMutants,
                          testing::Values(Mutant::journal_acknowledges_unsynced,
                                          Mutant::journal_rename_unsynced,
-                                         Mutant::journal_end_unsynced),
+                                         Mutant::journal_end_unsynced,
+                                         Mutant::journal_checksum_ignored),
                          [](const testing::TestParamInfo<Mutant>& given) {
                            return std::string(base::mutant_name(given.param));
                          });

@@ -135,16 +135,14 @@ Result<void> FaultyStorage::rename(const std::string& from, const std::string& t
 
 Result<void> FaultyStorage::remove(const std::string& name) {
   const std::lock_guard lock(disk_->mutex);
-  if (disk_->has_power && !disk_->names.contains(name))
-    return storage_error(ENOENT, "remove", name);
-  return answer(
-      disk_->run(Operation::remove,
-                 [&] {
-                   const auto file = disk_->names.at(name);
-                   disk_->names.erase(name);
-                   disk_->unsynced.push_back({FaultyDisk::Change::remove, name, {}, file});
-                 }),
-      "remove", name);
+  const auto found = disk_->names.find(name);
+  const bool is_there = found != disk_->names.end();
+  const int error_number = disk_->run(Operation::remove, [&] {
+    if (!is_there) return;
+    disk_->unsynced.push_back({FaultyDisk::Change::remove, name, {}, found->second});
+    disk_->names.erase(found);
+  });
+  return answer(error_number == 0 && !is_there ? ENOENT : error_number, "remove", name);
 }
 
 Result<void> FaultyStorage::sync_directory() {

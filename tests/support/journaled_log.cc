@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "journal/checkpoint.h"
 #include "journal/segment_records.h"
 #include "journal/state_file.h"
 #include "log/log_reader.h"
@@ -78,6 +79,7 @@ Result<void> JournaledLog::promise(uint64_t term) {
 
 // From the journal alone: to exactly its end, under a new term.
 Result<void> JournaledLog::recover() {
+  if (auto checked = check_checkpoints(); !checked) return checked;
   auto end = read_journal();
   if (!end) return end.error();
   const uint64_t term = std::max(promised_, end->term) + (is_book_lost_ && seen_term_ ? 1 : 0);
@@ -190,7 +192,8 @@ Result<void> JournaledLog::step() {
   if (draw < 43) return change_term();
   if (draw < 67) return take();
   if (draw < 91) return complete();
-  if (draw < 97) return appender_->prepare_spare();
+  if (draw < 96) return appender_->prepare_spare();
+  if (draw < 97) return write_checkpoint();
   kill();
   if (random_.one_in(2)) lose_book();
   return start();
@@ -221,6 +224,39 @@ Result<void> JournaledLog::change_term() {
   return {};
 }
 
+Result<void> JournaledLog::write_checkpoint() {
+  journal::CheckpointRequest request{.journal_id = kJournalId};
+  request.index_of = [&](uint64_t lsn) {
+    const auto index = journal::read_records(storage_, kJournalId, lsn, lsn + 1, [](auto) {});
+    return index ? *index : 0;
+  };
+  request.records = [&](uint64_t from, uint64_t to, const auto& sink) -> Result<void> {
+    if (auto drained = drain(); !drained) return drained;
+    const auto read = journal::read_records(storage_, kJournalId, from, to, sink);
+    return read ? Result<void>{} : read.error();
+  };
+  request.must_stop = [] { return false; };
+  const auto written = journal::write_checkpoint(arena_.store(), storage_, request);
+  if (!written) return written.error();
+  checkpoint_ = written->position;
+  return {};
+}
+
+Result<void> JournaledLog::check_checkpoints() {
+  const auto names = journal::list_checkpoints(storage_);
+  if (!names) return names.error();
+  if (checkpoint_.lsn() != 0 &&
+      (names->empty() || journal::checkpoint_position(names->front())->lsn() < checkpoint_.lsn()))
+    violate("J5: the checkpoint at " + text_of(checkpoint_) + " is gone");
+  for (const std::string& name : *names) {
+    const auto verified = journal::verify_checkpoint(storage_, name);
+    if (verified) continue;
+    if (storage_.fault_has_struck()) return verified.error();
+    violate("J5: " + verified.error().message());
+  }
+  return {};
+}
+
 Result<void> JournaledLog::take() {
   const auto taken = appender_->take(arena_.store());
   if (!taken) return taken.error();
@@ -237,11 +273,16 @@ Result<void> JournaledLog::complete() {
   return completed;
 }
 
+Result<void> JournaledLog::pump() {
+  auto taken = take();
+  auto completed = complete();  // in any case: it may have been the one that failed
+  return taken ? completed : taken;
+}
+
 Result<void> JournaledLog::drain() {
   for (uint32_t i = 0; i < kDrainRoundsMax; ++i) {
     if (durable_.lsn() == history_.size() && appender_->is_settled()) return {};
-    if (auto taken = take(); !taken) return taken;
-    if (auto completed = complete(); !completed) return completed;
+    if (auto pumped = pump(); !pumped) return pumped;
   }
   violate("J3: stuck with durable " + text_of(durable_) + " of " + std::to_string(history_.size()));
   return {};

@@ -4,6 +4,8 @@
 //  J2  What else is in it was committed, and follows without a gap. Nothing else is read from it.
 //  J3  A journal can be read and gone on with after any crash, also one during its recovery.
 //  J4  A term that anybody has seen does not begin again.
+//  J5  The newest checkpoint that was finished is there, or a newer one; each that has its name is
+//      whole.
 //
 // Payments, marks, rotations, deaths of the daemon with the book left or lost; each step drawn from
 // the seed. The recovery is what a daemon does, on the level of records.
@@ -33,6 +35,9 @@ class JournaledLog {
   bool is_started() const { return appender_ != nullptr; }
   // One step of any kind.
   Result<void> step();
+  // What a daemon does all the time: takes what is there, and completes something.
+  Result<void> pump();
+  void pay();
   // Until all that was committed is durable.
   Result<void> drain();
   // The journal holds the whole log, and ends with it. After drain().
@@ -58,9 +63,10 @@ class JournaledLog {
   Result<void> open_appender(const journal::JournalEnd& end);
   void format(Position first, bool is_open);
 
-  void pay();
   Result<void> change_term();
   Result<void> promise(uint64_t term);
+  Result<void> write_checkpoint();
+  Result<void> check_checkpoints();
   Result<void> take();
   Result<void> complete();
   void look_at_log();
@@ -73,6 +79,7 @@ class JournaledLog {
   std::unique_ptr<journal::Appender> appender_;
   std::vector<Words> history_;  // by LSN - 1: what is committed, as the book has it
   Position durable_;            // as was told
+  Position checkpoint_;         // the newest that was finished
   uint64_t promised_ = 0;       // terms, on disk as far as we know
   uint64_t seen_term_ = 0;
   bool is_begun_ = false;     // the journal is there for good

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <system_error>
 
 #include <time.h>
 
@@ -96,9 +95,9 @@ JournalStatus read_journal_status(const Core& core, std::span<const FollowerStat
   status.id = hexadecimal(core.store.control().journal.lo.load_relaxed());
   const JournalState state = state_of(lines);
   status.state = state_name(state, is_alive(followers));
-  if (const auto error_number = static_cast<int>(lines.error_number.load_relaxed());
-      error_number != 0 && (state == JournalState::failed || state == JournalState::no_space))
-    status.error = std::generic_category().message(error_number);
+  if (const auto code = static_cast<Code>(lines.error_code.load_relaxed());
+      code != Code{} && (state == JournalState::failed || state == JournalState::no_space))
+    status.error = code_text(code);
   status.pid = static_cast<int64_t>(lines.pid.load_relaxed());
   status.started_ms = static_cast<int64_t>(lines.started_ms.load_relaxed());
   status.directory = directory_of(lines);

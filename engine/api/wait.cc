@@ -4,7 +4,6 @@
 // waits, and sleeps until the daemon says that the disk has more; the daemon wakes all at once.
 #include <algorithm>
 #include <optional>
-#include <system_error>
 
 #include "api/core.h"
 #include "arena/duration_line.h"
@@ -32,10 +31,9 @@ bool has_reached(const commit::Store& store, Position position, Level level) {
 std::optional<std::string> why_no_further(const commit::Store& store) {
   const arena::JournalLines& lines = store.mapping().journal();
   switch (static_cast<arena::JournalState>(lines.state.load_relaxed())) {
-    case arena::JournalState::failed: {
-      const auto error_number = static_cast<int>(lines.error_number.load_relaxed());
-      return "the journal has failed: " + std::generic_category().message(error_number);
-    }
+    case arena::JournalState::failed:
+      return std::string("the journal has failed: ") +
+             code_text(static_cast<Code>(lines.error_code.load_relaxed()));
     case arena::JournalState::stopped:
       return "the journal is closed: no daemon serves this book (casbook serve)";
     default:

@@ -138,7 +138,7 @@ enum class JournalState : uint64_t { none = 0, serving = 1, stopped = 2, no_spac
 // costs a caller its time-out. Writer: the daemon, unless noted.
 struct JournalLines {
   alignas(64) base::AtomicU64 state;          // JournalState
-  base::AtomicU64 error_number;               // errno of the failure, of no_space and failed
+  base::AtomicU64 error_code;                 // Code of the failure, of no_space and failed
   base::AtomicU64 pid, started_ms;
   base::AtomicU64 segments, journal_bytes;    // that are kept
   base::AtomicU64 entries, bytes_written;     // since the daemon was started

@@ -66,7 +66,6 @@ class Daemon {
       if (!server) return close(server.error());
       metrics_ = std::move(*server);
     }
-    set_state(arena::JournalState::serving);
     checkpoints_.tell_kept();
     notify_ready();
     log_event(Severity::info, "serving",
@@ -83,7 +82,8 @@ class Daemon {
   }
 
  private:
-  void set_state(arena::JournalState state) {
+  void set_state(arena::JournalState state, Code code = {}) {
+    store_.mapping().journal().error_code.store_relaxed(static_cast<uint64_t>(code));
     store_.mapping().journal().state.store_relaxed(static_cast<uint64_t>(state));
   }
 
@@ -137,7 +137,7 @@ class Daemon {
   // Nothing is acknowledged any more; what the ring holds is journaled when the book is served
   // again.
   Result<void> give_up(const Error& error) {
-    set_state(arena::JournalState::failed);
+    set_state(arena::JournalState::failed, error.code);
     shut();
     arena::notify(store_.own_event(arena::kDurableEvent));
     log_event(Severity::error, "stopped", {{"error", error.message()}});

@@ -32,6 +32,7 @@ Keeper::Keeper(const commit::Store& store, std::unique_ptr<Appender> appender,
       appender_(std::move(appender)),
       follower_(follower),
       flush_interval_ns_(std::chrono::nanoseconds(config.flush_interval).count()) {
+  tell(JournalState::serving, {});
   const auto run = [this](void (Keeper::*body)()) {
     return std::thread([this, body] {
       block_signals();
@@ -77,11 +78,17 @@ void Keeper::fail(const Error& error) {
     failure_ = error;
   }
   log_event(Severity::error, "journal_failed", {{"error", error.message()}});
-  store_.mapping().journal().state.store_relaxed(static_cast<uint64_t>(JournalState::failed));
+  tell(JournalState::failed, error.code);
   changed_.notify_all();
   appender_->wake();
   arena::notify(kick_);
   arena::notify(store_.own_event(arena::kDurableEvent));  // they look at the state
+}
+
+void Keeper::tell(JournalState state, Code code) const {
+  arena::JournalLines& lines = store_.mapping().journal();
+  lines.error_code.store_relaxed(static_cast<uint64_t>(code));
+  lines.state.store_relaxed(static_cast<uint64_t>(state));
 }
 
 // --- collector ---
@@ -93,10 +100,15 @@ void Keeper::collect() {
     const uint64_t kick = arena::prepare_wait(kick_);
     auto taken = appender_->take(store_);
     if (!taken) return fail(taken.error());
+    if (appender_->wants_spare()) wake_preparer();
     if (*taken == Appender::Taken::submitted) continue;
-    if (*taken == Appender::Taken::no_segment) changed_.notify_all();
     wait_for_more(*taken, demand, kick);
   }
+}
+
+void Keeper::wake_preparer() {
+  { const std::lock_guard lock(mutex_); }  // not between its look and its sleep
+  changed_.notify_all();
 }
 
 void Keeper::wait_for_more(Appender::Taken taken, uint64_t demand_ticket, uint64_t kick_ticket) {
@@ -160,9 +172,10 @@ void Keeper::note_space(const Error* error) {
   const std::lock_guard lock(mutex_);
   if (failure_ || is_full_ == (error != nullptr)) return;
   is_full_ = error != nullptr;
-  arena::JournalLines& lines = store_.mapping().journal();
-  lines.state.store_relaxed(
-      static_cast<uint64_t>(is_full_ ? JournalState::no_space : JournalState::serving));
+  if (is_full_)
+    tell(JournalState::no_space, error->code);
+  else
+    tell(JournalState::serving, {});
   if (is_full_)
     log_event(Severity::error, "no_next_segment", {{"error", error->message()}});
   else

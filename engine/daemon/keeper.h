@@ -44,7 +44,9 @@ class Keeper {
   void prepare();
   void publish();
   void wait_for_more(journal::Appender::Taken taken, uint64_t demand_ticket, uint64_t kick_ticket);
+  void wake_preparer();
   void fail(const Error& error);
+  void tell(arena::JournalState state, Code code) const;
   bool must_stop() const;
   void note_space(const Error* error);
 

@@ -21,6 +21,9 @@ namespace casbook::daemon {
 
 namespace {
 
+// 64 MiB in some 200 ms.
+constexpr std::chrono::microseconds kPreparePause{500};
+
 Error error_of(Code code, std::string detail) {
   return {.code = code, .detail = std::move(detail)};
 }
@@ -146,9 +149,9 @@ class Opening {
       if (auto written = journal::write_state(storage_, opened_.state); !written) return written;
     }
     const int64_t begun = base::monotonic_ns();
-    auto rebuilt = rebuild(storage_, opened_.state, *request,
-                           {.shm_directory = config_.create.directory,
-                            .appender = {.segment_bytes = config_.journal.segment_bytes}});
+    auto rebuilt =
+        rebuild(storage_, opened_.state, *request,
+                {.shm_directory = config_.create.directory, .appender = appender_options()});
     if (!rebuilt) return rebuilt.error();
     log_event(Severity::info, has_journal_ ? "book_recovered" : "book_created",
               {{"book", config_.book},
@@ -179,10 +182,14 @@ class Opening {
 
   Result<void> open_appender(const journal::JournalEnd& end) {
     auto appender = journal::Appender::open(storage_, opened_.state.journal_id, opened_.shape, end,
-                                            {.segment_bytes = config_.journal.segment_bytes});
+                                            appender_options());
     if (!appender) return appender.error();
     opened_.appender = std::move(*appender);
     return {};
+  }
+
+  journal::AppenderOptions appender_options() const {
+    return {.segment_bytes = config_.journal.segment_bytes, .prepare_pause = kPreparePause};
   }
 
   // An adoption that did not come to its first checkpoint is begun anew: nothing was promised.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -20,7 +21,7 @@ constexpr const char* kSpareName = "segment.new";
 constexpr uint64_t kRecordsWorthAWrite = 512;
 constexpr uint64_t kSyncToken = uint64_t{1} << 63;
 constexpr size_t kCompletionsMax = 16;
-constexpr uint64_t kZerosBytes = 1ull << 20;
+constexpr uint64_t kZerosBytes = 256 << 10;
 
 struct FreeMemory {
   void operator()(std::byte* memory) const { std::free(memory); }
@@ -124,11 +125,11 @@ Result<void> Appender::prepare_spare() {
   const auto fill = [&]() -> Result<void> {
     if (auto done = (*file)->allocate(options_.segment_bytes); !done) return done;
     const Memory zeros = aligned_memory(kZerosBytes);
-    for (uint64_t at = 0; at < options_.segment_bytes; at += kZerosBytes)
-      if (auto done =
-              (*file)->write(at, {zeros.get(), std::min(kZerosBytes, options_.segment_bytes - at)});
-          !done)
-        return done;
+    for (uint64_t at = 0; at < options_.segment_bytes; at += kZerosBytes) {
+      const uint64_t bytes = std::min(kZerosBytes, options_.segment_bytes - at);
+      if (auto done = (*file)->write(at, {zeros.get(), bytes}); !done) return done;
+      pause_preparing();
+    }
     return (*file)->sync();
   };
   if (auto filled = fill(); !filled) {
@@ -137,7 +138,17 @@ Result<void> Appender::prepare_spare() {
   }
   const std::lock_guard lock(mutex_);
   spare_ = std::move(*file);
+  is_spare_urgent_ = false;
   return {};
+}
+
+void Appender::pause_preparing() const {
+  if (options_.prepare_pause.count() == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_spare_urgent_) return;
+  }
+  std::this_thread::sleep_for(options_.prepare_pause);
 }
 
 // --- collector ---
@@ -207,6 +218,7 @@ Result<Appender::Taken> Appender::begin_segment() {
   {
     const std::lock_guard lock(mutex_);
     if (!flights_.empty() || syncing_) return Taken::busy;
+    is_spare_urgent_ = !spare_;
     if (!spare_) return Taken::no_segment;
     spare = std::move(spare_);
   }

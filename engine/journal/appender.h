@@ -26,7 +26,7 @@
 // it. S3 renamed, directory not synced: it is there or not, and has no entry yet.
 #pragma once
 
-#include <condition_variable>
+#include <chrono>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -40,6 +40,8 @@ namespace casbook::journal {
 struct AppenderOptions {
   uint64_t segment_bytes = kSegmentBytesDefault;
   uint32_t buffers = 8;  // entries being written at one time, 1 MiB each
+  // Between pieces of a next segment that nobody waits for yet, so that syncs come through.
+  std::chrono::microseconds prepare_pause{0};
 };
 
 struct AppenderCounts {
@@ -103,6 +105,7 @@ class Appender {
   bool is_busy(const commit::Store& store);
   Result<bool> collect(const commit::Store& store, uint64_t room, Buffer& buffer);
   Result<void> sync_end();
+  void pause_preparing() const;
   Result<Taken> begin_segment();
   Result<void> submit(Buffer& buffer);
   Result<void> submit_sync();
@@ -131,6 +134,7 @@ class Appender {
   Position durable_;
   std::optional<Error> failure_;
   std::unique_ptr<File> spare_;
+  bool is_spare_urgent_ = false;  // the collector waits for it
   AppenderCounts counts_;
   SyncTime sync_time_;
 };

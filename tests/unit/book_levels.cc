@@ -24,8 +24,8 @@ class Levels : public testing::Test {
   // What a daemon does.
   void adopt_journal() { store().control().journal.lo.initialise(7); }
   void publish(Position position) { log::publish_durable(store(), position); }
-  void set_state(arena::JournalState state, int error_number = 0) {
-    lines().error_number.store_relaxed(static_cast<uint64_t>(error_number));
+  void set_state(arena::JournalState state, Code code = {}) {
+    lines().error_code.store_relaxed(static_cast<uint64_t>(code));
     lines().state.store_relaxed(static_cast<uint64_t>(state));
   }
   arena::JournalLines& lines() { return store().mapping().journal(); }
@@ -105,11 +105,11 @@ TEST_F(Levels, AJournalThatFailedEndsWaitsAtOnceAndTakesNoDurablePayment) {
   publish(first);
   const Position second = must(book_.session.pay(payment(2))).position;
   const std::pair<arena::JournalState, std::string> ends[] = {
-      {arena::JournalState::failed, "the journal has failed: Input/output error"},
+      {arena::JournalState::failed, "the journal has failed: the system call failed"},
       {arena::JournalState::stopped,
        "the journal is closed: no daemon serves this book (casbook serve)"}};
   for (const auto& [state, why] : ends) {
-    set_state(state, EIO);
+    set_state(state, Code::io_error);
     const auto waited = book_.book.wait(second, Level::durable, std::chrono::seconds(100));
     ASSERT_EQ(code_of(waited), Code::outcome_unknown);
     EXPECT_EQ(waited.error().detail, why);
@@ -119,7 +119,7 @@ TEST_F(Levels, AJournalThatFailedEndsWaitsAtOnceAndTakesNoDurablePayment) {
     EXPECT_EQ(paid.error().detail, why);
     EXPECT_EQ(code_of(book_.book.lookup(payment_id(3))), Code::payment_missing);
   }
-  set_state(arena::JournalState::no_space, ENOSPC);
+  set_state(arena::JournalState::no_space, Code::no_space);
   EXPECT_EQ(code_of(book_.session.pay(payment(3), Level::durable, milliseconds(5))),
             Code::outcome_unknown)
       << "room may come";
@@ -136,7 +136,7 @@ TEST_F(Levels, AWaiterIsTheFirstToLearnOfAFailure) {
               Code::outcome_unknown);
   });
   EXPECT_EQ(arena::wait(demand, ticket, monotonic_ns() + 20'000'000'000), arena::WaitEnd::notified);
-  set_state(arena::JournalState::failed, EIO);
+  set_state(arena::JournalState::failed, Code::io_error);
   waiter.join();
 }
 
@@ -190,7 +190,7 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   must(book_.session.pay(payment(1)));
   const Position at = must(book_.session.pay(payment(2))).position;
   publish({at.value - 1});
-  set_state(arena::JournalState::serving, EIO);
+  set_state(arena::JournalState::serving, Code::io_error);
   const uint64_t path[] = {0x6c6c69742f};  // "/till"
   lines().directory[0].store_relaxed(path[0]);
   for (const int us : {100, 100, 100, 3000})
@@ -207,7 +207,7 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   EXPECT_EQ(dead.sync_p99_us, 4096u);
   must(book_.book.follow("journal", FullPolicy::refuse_payments));
   EXPECT_EQ(book_.book.status().journal.state, "serving");
-  set_state(arena::JournalState::failed, EIO);
+  set_state(arena::JournalState::failed, Code::io_error);
   EXPECT_EQ(book_.book.status().journal.state, "failed");
   EXPECT_EQ(book_.book.status().journal.error, "Input/output error");
 }

@@ -109,7 +109,7 @@ Result<void> Appender::sync_end() {
 
 bool Appender::wants_spare() const {
   const std::lock_guard lock(mutex_);
-  return !spare_ && !failure_;
+  return !spare_ && !is_naming_ && !failure_;
 }
 
 // Written with zeros and synced, so that a sync of what is written there later has no metadata to
@@ -221,6 +221,7 @@ Result<Appender::Taken> Appender::begin_segment() {
     is_spare_urgent_ = !spare_;
     if (!spare_) return Taken::no_segment;
     spare = std::move(spare_);
+    is_naming_ = true;
   }
   alignas(kBlockBytes) std::byte block[kBlockBytes] = {};
   SegmentHeader header{};
@@ -248,6 +249,7 @@ Result<Appender::Taken> Appender::begin_segment() {
   seed_ = seed_of(journal_id_, header.number);
   end_.segment = header.number, end_.offset = kBlockBytes;
   const std::lock_guard lock(mutex_);
+  is_naming_ = false;
   ++counts_.segments;
   return Taken::submitted;
 }

@@ -1,0 +1,25 @@
+// Where a benchmark of the disk works: a fresh directory on a real disk, removed at the end.
+#pragma once
+
+#include <string>
+
+namespace casbook::bench {
+
+// Below $CASBOOK_BENCH_DIR, or else below the folder that the program was built in. Memory has no
+// sync to measure, so a tmpfs ends the program with a message.
+class Place {
+ public:
+  explicit Place(const char* purpose);
+  ~Place();
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  const std::string& path() const { return path_; }
+  // A folder in it, made now.
+  std::string folder(const char* name) const;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace casbook::bench

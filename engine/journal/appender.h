@@ -134,7 +134,7 @@ class Appender {
   Position durable_;
   std::optional<Error> failure_;
   std::unique_ptr<File> spare_;
-  bool is_naming_ = false;           // the spare was taken, and is still called as a spare is
+  bool is_naming_ = false;        // the spare was taken, and is still called as a spare is
   bool is_spare_urgent_ = false;  // the collector waits for it
   AppenderCounts counts_;
   SyncTime sync_time_;

@@ -36,6 +36,7 @@ class CheckpointWriter {
 
  private:
   Result<void> copy_cells();
+  void prefetch_written(commit::Unit unit, uint64_t step) const;
   Result<void> copy_table(CellTable table);
   Result<void> copy_records(uint64_t end);
   Result<Position> position_before(uint64_t end);
@@ -100,9 +101,17 @@ Result<void> CheckpointWriter::copy_cells() {
   return {};
 }
 
+// The other lines of a cell whose first is there already; of most there is no more to see.
+void CheckpointWriter::prefetch_written(commit::Unit unit, uint64_t step) const {
+  const commit::Cell& cell = store_.cell(unit);
+  if (cell.state.load_relaxed() == 0) return;  // a hint
+  for (uint64_t line = 1; line < step; ++line)
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(&cell) + line * commit::kUnitBytes);
+}
+
 Result<void> CheckpointWriter::copy_table(CellTable table) {
-  // Cells ahead whose state is asked for: of most there is no more to see.
-  constexpr uint64_t kAhead = 24;
+  // Cells ahead whose first line is asked for, and whose others are.
+  constexpr uint64_t kAhead = 24, kNear = 8;
   constexpr uint64_t kCellsBetweenLooks = 1 << 16;
   const arena::CellTableExtent& extent = store_.mapping().cells(table);
   const uint32_t words = commit::kTableWords[static_cast<uint32_t>(table)];
@@ -112,6 +121,7 @@ Result<void> CheckpointWriter::copy_table(CellTable table) {
     if (i % kCellsBetweenLooks == 0)
       if (auto looked = look_around(); !looked) return looked;
     if (i + kAhead < extent.count) __builtin_prefetch(&store_.cell(unit + kAhead * step));
+    if (step > 1 && i + kNear < extent.count) prefetch_written(unit + kNear * step, step);
     uint64_t* const item = chunks_.reserve(ChunkKind::cells, unit, kCellItemWordsMax + 1);
     const uint32_t count = encode_cell(store_, unit, words, item);
     if (count > kCellItemWordsMax)

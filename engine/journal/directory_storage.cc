@@ -17,6 +17,8 @@ using arena::OsFile;
 
 namespace {
 
+constexpr size_t kReadAtOnce = 1 << 20;
+
 // In steps, so that a signal repeats a step and not the whole.
 template <class Transfer>
 int transfer_all(uint64_t offset, uint64_t bytes, Transfer transfer) {
@@ -40,6 +42,9 @@ class DirectoryFile final : public File {
         bytes_(bytes) {}
 
   Result<void> read(uint64_t offset, std::span<std::byte> into) const override {
+    // Asked for at once: the kernel reads a little at a time else.
+    if (into.size() >= kReadAtOnce)
+      (void)readahead(buffered_.fd(), static_cast<off64_t>(offset), 2 * into.size());
     const int failure =
         transfer_all(offset, into.size(), [&](uint64_t at, uint64_t done, uint64_t left) {
           return pread(buffered_.fd(), into.data() + done, left, static_cast<off_t>(at));
@@ -91,6 +96,8 @@ Result<std::unique_ptr<File>> open_file(const std::string& name, const std::stri
   if (fstat(buffered.fd(), &status) != 0) return disk_error(errno, "stat", path);
   if (!S_ISREG(status.st_mode))
     return Error{.code = Code::foreign_file, .detail = path + " is not a regular file"};
+  // A journal is read from its beginning: twice the read-ahead. Without it nothing is lost.
+  (void)posix_fadvise(buffered.fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
   OsFile direct_file;
   if (direct)  // EINVAL where the file system cannot: then through the page cache
     direct_file = OsFile(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW));

@@ -111,6 +111,15 @@ Result<std::span<const std::byte>> EntryReader::window(uint64_t offset, uint64_t
   return std::span<const std::byte>(buffer_.data() + (offset - buffer_offset_), bytes);
 }
 
+// The bytes of the entry at `offset`, if its header says how many; else some.
+Result<std::span<const std::byte>> EntryReader::entry_window(uint64_t offset) {
+  EntryHeader header{};
+  auto bytes = window(offset, sizeof header);
+  if (!bytes || bytes->size() < sizeof header) return bytes;
+  std::memcpy(&header, bytes->data(), sizeof header);
+  return is_entry(header, seed_) ? window(offset, header.bytes) : bytes;
+}
+
 // Whether an entry behind `offset` says that the one missing here had been synced. Entries are
 // looked for at every block, since what is unreadable has no length.
 Result<bool> EntryReader::is_synced_later(uint64_t offset) {
@@ -142,7 +151,7 @@ Result<std::optional<Entry>> EntryReader::next() {
   // Bounded by the segments: each round opens one, or returns.
   for (;;) {
     if (file_ && end_.index + 1 < cut_index_[at_ - 1]) {
-      auto bytes = window(end_.offset, kEntryBytesMax);
+      auto bytes = entry_window(end_.offset);
       if (!bytes) return bytes.error();
       const char* why = "";
       auto entry = entry_in(*bytes, why);

@@ -51,6 +51,7 @@ class EntryReader {
   Result<void> end_of_segment(const char* why);
   std::optional<Entry> entry_in(std::span<const std::byte> bytes, const char*& why);
   Result<std::span<const std::byte>> window(uint64_t offset, uint64_t bytes);
+  Result<std::span<const std::byte>> entry_window(uint64_t offset);
   Result<bool> is_synced_later(uint64_t offset);
   const char* find_fault(const EntryHeader& header, std::span<const std::byte> bytes) const;
   Error damage(uint64_t offset, const std::string& what) const;

@@ -39,6 +39,26 @@ uint32_t length_of(std::span<const uint64_t> words) {
   return count <= words.size() ? count : 0;
 }
 
+// The cells of records some way ahead come while those of this one are changed.
+class Prefetcher {
+ public:
+  Prefetcher(std::span<const uint64_t> words, const RebuiltCells* cells)
+      : words_(words), cells_(cells) {
+    constexpr uint32_t kRecordsAhead = 8;
+    for (uint32_t i = 0; i < kRecordsAhead; ++i) advance();
+  }
+  void advance() {
+    const uint32_t count = cells_ ? length_of(words_) : 0;
+    if (count == 0) return;
+    prefetch_record(words_.data(), *cells_);
+    words_ = words_.subspan(count);
+  }
+
+ private:
+  std::span<const uint64_t> words_;
+  const RebuiltCells* cells_;
+};
+
 bool is_position(Position position, uint64_t lsn, uint64_t term) {
   return position.lsn() == lsn && position.term() != 0 && position.term() <= kTermMax &&
          (term == 0 || position.term() == term);
@@ -63,12 +83,12 @@ const char* take_record(const uint64_t* words, const RecordRun& run, const CellM
 RunResult replay_run(const RecordRun& run, const CellMap& map, const RebuiltCells* cells) {
   RunResult result{.lsn = run.first_lsn, .terms = {}};
   std::span<const uint64_t> words = run.words;
+  Prefetcher prefetcher(words, cells);
   for (uint64_t i = 0; i < run.count; ++i, ++result.lsn) {
     const uint32_t count = length_of(words);
     const bool is_whole = count != 0 && log::is_record(words.first(count));
     const auto behind = words.subspan(count);
-    // The next one's cells come while this one's are changed.
-    if (cells && length_of(behind) != 0) prefetch_record(behind.data(), *cells);
+    prefetcher.advance();
     result.fault = is_whole ? take_record(words.data(), run, map, cells, result)
                             : "no record, or its checksum does not fit";
     if (result.fault) return result;

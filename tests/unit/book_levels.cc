@@ -209,7 +209,7 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   EXPECT_EQ(book_.book.status().journal.state, "serving");
   set_state(arena::JournalState::failed, Code::io_error);
   EXPECT_EQ(book_.book.status().journal.state, "failed");
-  EXPECT_EQ(book_.book.status().journal.error, "Input/output error");
+  EXPECT_EQ(book_.book.status().journal.error, "the system call failed");
 }
 
 TEST_F(Levels, ACheckpointIsAskedForAndAnswered) {

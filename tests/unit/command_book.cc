@@ -70,7 +70,7 @@ TEST_F(CommandBooks, StatusCountsWhatIsInTheBook) {
   EXPECT_EQ(status.at("payment_entries"), 1);
   EXPECT_EQ(status.at("sessions"), 0);
   EXPECT_TRUE(status.at("position").is_string());
-  EXPECT_NE(run({"status", "b"}).out.find("accounts         3 of 64"), std::string::npos);
+  EXPECT_NE(run({"status", "b"}).out.find("accounts          3 of 64"), std::string::npos);
 }
 
 TEST_F(CommandBooks, AuditProvesConservation) {

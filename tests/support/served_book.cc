@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/small_book.h"
+
 namespace casbook::test_support {
 namespace {
 
@@ -87,6 +89,8 @@ void ServedBook::live_through(DaemonProcess& daemon) {
 void ServedBook::go_on_in_memory() {
   auto book = Book::attach(place_.book, place_.shm);
   if (!book) return;
+  if (was_lost_) check_terms(*book);
+  was_lost_ = false;  // that the daemon that died has made good
   auto session = book->open_session();
   if (!session) return;
   if (const auto grant = session->try_acquire("lost", {.ttl = kLeaseTtl, .detached = true})) {

@@ -36,7 +36,8 @@ DaemonProcess::DaemonProcess(const DaemonPlace& place, const Strike& strike) {
   if (strike.point != base::FaultPoint::count)
     settings.push_back(std::string("CASBOOK_FAULT=") + base::fault_point_name(strike.point) + ":" +
                        std::to_string(strike.nth) + (strike.signal == SIGSTOP ? ":stop" : ""));
-  process_ = std::make_unique<Started>(place.program, Words{"serve", place.config_file()}, settings);
+  process_ =
+      std::make_unique<Started>(place.program, Words{"serve", place.config_file()}, settings);
 }
 
 DaemonProcess::DaemonProcess(const DaemonPlace& place, PointCounts& counts) {

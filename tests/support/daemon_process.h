@@ -30,8 +30,8 @@ class DiskDirectory {
 // Where a daemon works: the book in a scratch directory, the journal in another one.
 struct DaemonPlace {
   std::string program, book = "b", shm, journal;
-  Words limits{"--accounts", "64", "--payments", "20000",  "--sessions", "16",
-               "--records",  "4096", "--leases", "32", "--ledgers", "4"};
+  Words limits{"--accounts", "64",   "--payments", "20000", "--sessions", "16",
+               "--records",  "4096", "--leases",   "32",    "--ledgers",  "4"};
 
   std::string arena_file() const { return shm + "/casbook." + book; }
   std::string config_file() const { return shm + "/serve.toml"; }

@@ -44,9 +44,7 @@ bool ServedBook::pay_through(DaemonProcess& daemon) {
 
 bool ServedBook::take_checkpoint(DaemonProcess& daemon) {
   auto book = Book::attach(place_.book, place_.shm);
-  return await([&] {
-           return daemon.has_ended() || (book && book->request_checkpoint(200ms));
-         }) &&
+  return await([&] { return daemon.has_ended() || (book && book->request_checkpoint(200ms)); }) &&
          !daemon.has_ended();
 }
 
@@ -71,7 +69,8 @@ bool ServedBook::rotate(DaemonProcess& daemon) {
   for (Amount limit = 1; account && newest_segment() == before; ++limit) {
     if (daemon.has_ended() || monotonic_ns() > end_ns) return false;
     for (uint64_t i = 0; i < kChangesPerLook; ++i)
-      if (!session->set_limits(*account, {.max_available = 1 + (limit + static_cast<Amount>(i)) % 9}))
+      if (!session->set_limits(*account,
+                               {.max_available = 1 + (limit + static_cast<Amount>(i)) % 9}))
         break;
     sleep_us(100);
   }
@@ -100,6 +99,11 @@ void ServedBook::go_on_in_memory() {
     newest_term_ = std::max(newest_term_, grant->lease.token.term());
     (void)session->release(grant->lease);
   }
+}
+
+bool ServedBook::is_unjournaled() const {
+  const auto book = Book::observe(place_.book, place_.shm);
+  return book && !book->status().journal.journaled;
 }
 
 void ServedBook::lose_arena() {

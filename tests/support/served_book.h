@@ -24,6 +24,8 @@ class ServedBook {
   bool pay_through(DaemonProcess& daemon);
   // Without a daemon: positions and tokens that a loss of the arena undoes.
   void go_on_in_memory();
+  // The book is there and no journal keeps it yet: with memory all of it is lost.
+  bool is_unjournaled() const;
   // The host's memory is lost: the book has no name any more.
   void lose_arena();
   // A new daemon, which nothing happens to, has all that was told. Then it is killed or stopped.

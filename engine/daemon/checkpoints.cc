@@ -1,5 +1,7 @@
 #include "daemon/checkpoints.h"
 
+#include <algorithm>
+
 #include <signal.h>
 
 #include "arena/event.h"
@@ -85,27 +87,42 @@ Result<void> Checkpoints::take() {
   return written;
 }
 
+bool Checkpoints::must_stop() const {
+  const std::lock_guard lock(mutex_);
+  return must_stop_;
+}
+
+// The index of the last entry that was read, 0: none was.
+Result<uint64_t> Checkpoints::copy_records(
+    uint64_t from, uint64_t to, const std::function<void(std::span<const uint64_t>)>& sink) const {
+  log::EncodedRecord record;
+  for (; from < std::min(to, journal_begin_); ++from) {
+    if (log::fetch_encoded(store_, from, record) != log::Fetch::got)
+      return Error{
+          .code = Code::overrun,
+          .detail = "the record at lsn " + std::to_string(from) + ", which is not journaled"};
+    sink(record.span());
+  }
+  // Progress: the journal's.
+  while (std::max(log::durable_position(store_).lsn() + 1, journal_begin_) < to) {
+    if (must_stop()) return Code::wait_cancelled;
+    arena::notify(store_.own_event(arena::kDemandEvent));
+    std::this_thread::sleep_for(kPoll);
+  }
+  return journal::read_records(storage_, journal_id_, from, to, sink);
+}
+
 Result<void> Checkpoints::write() {
   const int64_t begun = base::monotonic_ns();
-  const auto must_stop = [this] {
-    const std::lock_guard lock(mutex_);
-    return must_stop_;
-  };
   uint64_t index = 0;
   journal::CheckpointRequest request{.journal_id = journal_id_, .shape = shape_};
-  request.must_stop = must_stop;
+  request.must_stop = [this] { return must_stop(); };
   request.records =
       [&](uint64_t from, uint64_t to,
           const std::function<void(std::span<const uint64_t>)>& sink) -> Result<void> {
-    // Progress: the journal's.
-    while (log::durable_position(store_).lsn() + 1 < to) {
-      if (must_stop()) return Code::wait_cancelled;
-      arena::notify(store_.own_event(arena::kDemandEvent));
-      std::this_thread::sleep_for(kPoll);
-    }
-    auto read = journal::read_records(storage_, journal_id_, from, to, sink);
-    if (!read) return read.error();
-    index = *read;
+    auto copied = copy_records(from, to, sink);
+    if (!copied) return copied.error();
+    index = *copied;
     return {};
   };
   request.index_of = [&](uint64_t lsn) -> uint64_t {

@@ -2,8 +2,10 @@
 // thread of its own, while payments go on.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include "daemon/config.h"
@@ -20,6 +22,9 @@ class Checkpoints {
   Checkpoints(const Checkpoints&) = delete;
   Checkpoints& operator=(const Checkpoints&) = delete;
 
+  // Of an adopted book: what lies before `lsn` is not the journal's and is taken from the ring.
+  void begin_journal_at(uint64_t lsn) { journal_begin_ = lsn; }
+
   // Begins one when it is due, `bytes_written` being what the journal has got so far. Called now
   // and then; never blocks.
   void begin_if_due(uint64_t bytes_written);
@@ -31,6 +36,9 @@ class Checkpoints {
  private:
   bool is_due(uint64_t bytes_written) const;
   Result<void> write();
+  Result<uint64_t> copy_records(uint64_t from, uint64_t to,
+                                const std::function<void(std::span<const uint64_t>)>& sink) const;
+  bool must_stop() const;
   void finish(uint64_t asked, const Result<void>& result);
   uint64_t asked_so_far() const;
   void join();
@@ -41,6 +49,7 @@ class Checkpoints {
   const uint64_t journal_id_;
   const journal::BookShape& shape_;
   const CheckpointConfig config_;
+  uint64_t journal_begin_ = 0;
   uint64_t bytes_at_last_ = 0;
   int64_t last_ns_;
 

@@ -59,6 +59,7 @@ class Daemon {
 
   Result<void> run(const StopSignal& stop) {
     introduce();
+    checkpoints_.begin_journal_at(opened_.adopted_lsn);
     if (opened_.is_adopted)
       if (auto kept = keep_adopted(); !kept) return give_up(kept.error());
     if (!config_.metrics.address.empty()) {

@@ -55,9 +55,6 @@ class Opening {
     auto state = journal::read_state(storage_);
     if (!state && state.error().code != Code::book_missing) return state.error();
     if (state) opened_.state = *state, has_journal_ = true;
-    auto names = journal::list_checkpoints(storage_);
-    if (!names) return names.error();
-    has_checkpoint_ = !names->empty();
     auto segments = storage_.list();
     if (!segments) return segments.error();
     for (const std::string& name : *segments)
@@ -192,12 +189,21 @@ class Opening {
     return {.segment_bytes = config_.journal.segment_bytes, .prepare_pause = kPreparePause};
   }
 
-  // An adoption that did not come to its first checkpoint is begun anew: nothing was promised.
+  // An adoption that the arena does not know of is begun anew: nothing was promised. Its checkpoint
+  // may be there already; that of any other book is not touched.
   Result<void> clear_attempt() {
-    if (has_checkpoint_)
-      return error_of(Code::foreign_journal, opened_.core->mapping->path() +
-                                                 " is not the book that the journal in " +
-                                                 storage_.describe() + " keeps");
+    auto checkpoints = journal::list_checkpoints(storage_);
+    if (!checkpoints) return checkpoints.error();
+    for (const std::string& name : *checkpoints) {
+      const auto header = journal::read_checkpoint_header(storage_, name);
+      if (!header ||
+          header->shape.header.incarnation != opened_.core->mapping->header().incarnation)
+        return error_of(Code::foreign_journal, opened_.core->mapping->path() +
+                                                   " is not the book that the journal in " +
+                                                   storage_.describe() + " keeps");
+    }
+    for (const std::string& name : *checkpoints)
+      if (auto removed = storage_.remove(name); !removed) return removed;
     auto names = storage_.list();
     if (!names) return names.error();
     for (const std::string& name : *names)
@@ -219,6 +225,7 @@ class Opening {
     log::Record before;
     const bool is_known = next > 1 && log::fetch(store, next - 1, before) == log::Fetch::got;
     opened_.is_adopted = true;
+    opened_.adopted_lsn = next;
     log_event(Severity::info, "book_adopted", {{"book", config_.book}, {"lsn", next}});
     return open_appender({.term = is_known ? before.position.term() : 0, .next_lsn = next});
   }
@@ -265,7 +272,7 @@ class Opening {
 
   const Config& config_;
   journal::DirectoryStorage& storage_;
-  bool has_journal_ = false, has_checkpoint_ = false;
+  bool has_journal_ = false;
   std::optional<Error> rejected_;
   Opened opened_;
 };

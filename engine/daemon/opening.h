@@ -30,7 +30,8 @@ struct Opened {
   journal::BookShape shape{};
   std::unique_ptr<journal::Appender> appender;
   std::optional<log::Follower> follower;
-  bool is_adopted = false;  // not journaled yet: a checkpoint has to be taken first
+  bool is_adopted = false;   // not journaled yet: a checkpoint has to be taken first
+  uint64_t adopted_lsn = 0;  // the first that is journaled then
 };
 
 // The book is attached, followed and locked; its gate is open unless it is quarantined. Errors:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -47,19 +48,27 @@ class Started {
   // `settings`: words NAME=VALUE for its environment. `out_fd`: its standard output, unless -1.
   Started(const std::string& program, const Words& words, const Words& settings = {},
           int out_fd = -1)
+      : Started(
+            [&] {
+              std::vector<char*> argv{const_cast<char*>(program.c_str())};
+              for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+              argv.push_back(nullptr);
+              for (const std::string& setting : settings)
+                putenv(const_cast<char*>(setting.c_str()));
+              execv(program.c_str(), argv.data());
+              return 127;
+            },
+            out_fd) {}
+  // A fork that ends with what `body` returns.
+  explicit Started(const std::function<int()>& body, int out_fd = -1)
       : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
-    std::vector<char*> argv{const_cast<char*>(program.c_str())};
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ > 0) return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(out_fd >= 0 ? out_fd : out_, STDOUT_FILENO);
     dup2(err_, STDERR_FILENO);
-    for (const std::string& setting : settings) putenv(const_cast<char*>(setting.c_str()));
-    execv(program.c_str(), argv.data());
-    _exit(127);
+    _exit(body());
   }
   ~Started() {
     if (pid_ >= 0) kill(pid_, SIGKILL);
@@ -72,6 +81,7 @@ class Started {
 
   pid_t pid() const { return pid_; }
   std::string out_so_far() const { return content(out_); }
+  std::string err_so_far() const { return content(err_); }
   bool has_ended() {
     if (pid_ >= 0 && waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = -1;
     return pid_ < 0;

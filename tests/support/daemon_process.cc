@@ -1,0 +1,79 @@
+#include "support/daemon_process.h"
+
+#include <fstream>
+
+#include "daemon/daemon.h"
+
+namespace casbook::test_support {
+namespace {
+
+PointCounts* counted = nullptr;
+
+}  // namespace
+
+DiskDirectory::DiskDirectory() {
+  std::string name = (std::filesystem::temp_directory_path() / "casbook-test-XXXXXX").string();
+  if (!mkdtemp(name.data())) std::abort();
+  path_ = name;
+}
+
+DiskDirectory::~DiskDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+void DaemonPlace::write_config() const {
+  std::ofstream file(config_file());
+  file << "book = \"" << book << "\"\n[arena]\ndirectory = \"" << shm << "\"\n";
+  for (size_t i = 0; i + 1 < limits.size(); i += 2)
+    file << limits[i].substr(2) << " = " << limits[i + 1] << "\n";
+  file << "[journal]\ndirectory = \"" << journal << "\"\nsegment = \"4MiB\"\n";
+}
+
+DaemonProcess::DaemonProcess(const DaemonPlace& place, const Strike& strike) {
+  place.write_config();
+  Words settings;
+  if (strike.point != base::FaultPoint::count)
+    settings.push_back(std::string("CASBOOK_FAULT=") + base::fault_point_name(strike.point) + ":" +
+                       std::to_string(strike.nth) + (strike.signal == SIGSTOP ? ":stop" : ""));
+  process_ =
+      std::make_unique<Started>(place.program, Words{"serve", place.config_file()}, settings);
+}
+
+DaemonProcess::DaemonProcess(const DaemonPlace& place, PointCounts& counts) {
+  place.write_config();
+  process_ = std::make_unique<Started>([&] {
+    counted = &counts;
+    base::probes.fault = [](base::FaultPoint point) { ++(*counted)[static_cast<size_t>(point)]; };
+    const auto config = daemon::read_config(place.config_file());
+    return config && daemon::serve(*config) ? 0 : 3;
+  });
+}
+
+bool DaemonProcess::await_serving() {
+  const bool came = await([this] {
+    return process_->err_so_far().find("event=serving") != std::string::npos ||
+           process_->has_ended();
+  });
+  return came && !process_->has_ended();
+}
+
+bool DaemonProcess::is_stopped() const {
+  std::ifstream file("/proc/" + std::to_string(process_->pid()) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const size_t end_of_name = text.rfind(") ");
+  return end_of_name != text.npos && text[end_of_name + 2] == 'T';
+}
+
+Ended DaemonProcess::stop() {
+  signal(SIGTERM);
+  return process_->wait();
+}
+
+Ended DaemonProcess::kill() {
+  signal(SIGKILL);
+  return process_->wait();
+}
+
+}  // namespace casbook::test_support

@@ -2,6 +2,7 @@
 // blocked, retries under the same ids, and finds the book whole.
 #include <set>
 #include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -60,6 +61,13 @@ INSTANTIATE_TEST_SUITE_P(Each, CommitPoints, testing::ValuesIn(scenarios()),
                            return given.param.name;
                          });
 
+// Of the journal and its daemon: crash/daemon_death.cc, which has a list of its own.
+bool is_of_the_daemon(std::string_view name) {
+  for (const std::string_view prefix : {"segment_", "entry_", "serve_", "recover_", "checkpoint_"})
+    if (name.starts_with(prefix)) return true;
+  return false;
+}
+
 // What a scenario passes, the test above strikes.
 TEST(CommitPointsList, IsPassedAsAWhole) {
   std::set<FaultPoint> passed;
@@ -68,9 +76,11 @@ TEST(CommitPointsList, IsPassedAsAWhole) {
     for (size_t i = 0; i < kFaultPoints; ++i)
       if (passages.at[i] != 0) passed.insert(static_cast<FaultPoint>(i));
   }
-  for (size_t i = 0; i < kFaultPoints; ++i)
-    EXPECT_TRUE(passed.contains(static_cast<FaultPoint>(i)))
-        << base::fault_point_name(static_cast<FaultPoint>(i)) << " is passed by no scenario";
+  for (size_t i = 0; i < kFaultPoints; ++i) {
+    const std::string_view name = base::fault_point_name(static_cast<FaultPoint>(i));
+    EXPECT_TRUE(is_of_the_daemon(name) || passed.contains(static_cast<FaultPoint>(i)))
+        << name << " is passed by no scenario";
+  }
 }
 
 }  // namespace

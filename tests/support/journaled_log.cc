@@ -226,6 +226,7 @@ Result<void> JournaledLog::change_term() {
 
 Result<void> JournaledLog::write_checkpoint() {
   journal::CheckpointRequest request{.journal_id = kJournalId};
+  request.shape.header = arena_.store().mapping().header();
   request.index_of = [&](uint64_t lsn) {
     const auto index = journal::read_records(storage_, kJournalId, lsn, lsn + 1, [](auto) {});
     return index ? *index : 0;

@@ -138,7 +138,6 @@ Result<void> Appender::prepare_spare() {
   }
   const std::lock_guard lock(mutex_);
   spare_ = std::move(*file);
-  is_spare_urgent_ = false;
   return {};
 }
 
@@ -146,7 +145,7 @@ void Appender::pause_preparing() const {
   if (options_.prepare_pause.count() == 0) return;
   {
     const std::lock_guard lock(mutex_);
-    if (is_spare_urgent_) return;
+    if (segment_bytes_used_ > options_.segment_bytes / 8) return;
   }
   std::this_thread::sleep_for(options_.prepare_pause);
 }
@@ -218,7 +217,6 @@ Result<Appender::Taken> Appender::begin_segment() {
   {
     const std::lock_guard lock(mutex_);
     if (!flights_.empty() || syncing_) return Taken::busy;
-    is_spare_urgent_ = !spare_;
     if (!spare_) return Taken::no_segment;
     spare = std::move(spare_);
     is_naming_ = true;
@@ -250,6 +248,7 @@ Result<Appender::Taken> Appender::begin_segment() {
   end_.segment = header.number, end_.offset = kBlockBytes;
   const std::lock_guard lock(mutex_);
   is_naming_ = false;
+  segment_bytes_used_ = 0;
   ++counts_.segments;
   return Taken::submitted;
 }
@@ -268,6 +267,7 @@ Result<void> Appender::submit(Buffer& buffer) {
     if (is_alone) syncing_ = header.index, sync_started_ns_ = base::monotonic_ns();
     ++counts_.entries;
     counts_.bytes += buffer.blocks().size();
+    segment_bytes_used_ += buffer.blocks().size();
   }
   base::fault_point(FaultPoint::entry_before_write);
   auto submitted = is_alone ? queue_->write_and_sync(*file_, end_.offset, buffer.blocks(),

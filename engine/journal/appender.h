@@ -40,7 +40,8 @@ namespace casbook::journal {
 struct AppenderOptions {
   uint64_t segment_bytes = kSegmentBytesDefault;
   uint32_t buffers = 8;  // entries being written at one time, 1 MiB each
-  // Between pieces of a next segment that nobody waits for yet, so that syncs come through.
+  // Between pieces of the next segment while the current one is nearly empty, so that syncs come
+  // through.
   std::chrono::microseconds prepare_pause{0};
 };
 
@@ -134,8 +135,8 @@ class Appender {
   Position durable_;
   std::optional<Error> failure_;
   std::unique_ptr<File> spare_;
-  bool is_naming_ = false;        // the spare was taken, and is still called as a spare is
-  bool is_spare_urgent_ = false;  // the collector waits for it
+  bool is_naming_ = false;           // the spare was taken, and is still called as a spare is
+  uint64_t segment_bytes_used_ = 0;  // of the current segment, by entries
   AppenderCounts counts_;
   SyncTime sync_time_;
 };

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "arena/header.h"
 #include "arena/mapping_access.h"
@@ -84,6 +85,26 @@ Result<std::unique_ptr<Mapping>> attach(const std::string& directory, const std:
   Result<FixedHeader> header = read_header(*file, *path);
   if (!header) return header.error();
   return MappingAccess::map(*file, *path, access, *header);
+}
+
+Result<void> shut_damaged(const std::string& directory, const std::string& name) {
+  Result<std::string> path = book_path(directory, name);
+  if (!path) return path.error();
+  Result<OsFile> file = open_book(*path, Access::read_write);
+  if (!file) return file.error();
+  struct stat status;
+  if (fstat(file->fd(), &status) != 0) return os_error(errno, "fstat", *path);
+  if (static_cast<uint64_t>(status.st_size) < kPageBytes)
+    return Error{.code = Code::truncated, .detail = *path};
+  void* page = mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd(), 0);
+  if (page == MAP_FAILED) return os_error(errno, "mmap", *path);
+  auto& gate =
+      reinterpret_cast<ControlLines*>(static_cast<std::byte*>(page) + kControlOffset)->gate;
+  // An epoch further, for no OPEN that is in the log raises it again. Bounded: it only grows.
+  for (uint64_t seen = gate.load_acquire(); seen & 1; seen = gate.load_acquire())  // [gate]
+    if (gate.cas_acq_rel(seen, ((seen >> 1) + 1) << 1)) break;                     // [gate]
+  munmap(page, kPageBytes);
+  return {};
 }
 
 Result<void> destroy(const std::string& directory, const std::string& name) {

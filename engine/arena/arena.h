@@ -48,9 +48,7 @@ class Mapping {
   const FixedHeader& header() const { return header_; }
   const Geometry& geometry() const { return header().geometry; }
   ControlLines& control() const { return *reinterpret_cast<ControlLines*>(base_ + kControlOffset); }
-  JournalLines& journal() const {
-    return *reinterpret_cast<JournalLines*>(base_ + kJournalOffset);
-  }
+  JournalLines& journal() const { return *reinterpret_cast<JournalLines*>(base_ + kJournalOffset); }
   template <class T>
   T* region(Region region) const {
     return reinterpret_cast<T*>(base_ + header_.regions[static_cast<uint32_t>(region)].offset);
@@ -99,6 +97,12 @@ Result<void> create(const CreateRequest& request,
 // the page table, half a second per GiB of 4 KiB pages, so that no payment pays for it.
 Result<std::unique_ptr<Mapping>> attach(const std::string& directory, const std::string& name,
                                         Access access);
+
+// Shuts the gate of a book whose header is damaged, so that nobody can attach and shut it properly:
+// who is attached commits nothing more. For a file that is given up: the log has no SEAL for it,
+// and a commit that passed the gate before may still take effect. Errors as destroy(); truncated:
+// there is no gate.
+Result<void> shut_damaged(const std::string& directory, const std::string& name);
 
 // Removes the name; processes that are attached keep their mapping, but no longer take over each
 // other's dead (see life_lock.h). book_missing, no_permission, foreign_file (not a regular file).

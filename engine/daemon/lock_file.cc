@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "arena/life_lock.h"
+#include "journal/directory_storage.h"
 
 namespace casbook::daemon {
 
@@ -22,7 +23,7 @@ Error served(const std::string& what) { return {.code = Code::already_served, .d
 Result<LockFile> LockFile::hold(const std::string& directory) {
   const std::string path = directory + "/lock";
   OsFile file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!file.is_open()) return arena::os_error(errno, "open", path);
+  if (!file.is_open()) return journal::disk_error(errno, "open", path);
   if (!arena::try_lock_byte(file, 0)) {
     char pid[32] = {};
     (void)!pread(file.fd(), pid, sizeof pid - 1, 0);
@@ -32,7 +33,7 @@ Result<LockFile> LockFile::hold(const std::string& directory) {
   const std::string pid = std::to_string(getpid());
   if (ftruncate(file.fd(), 0) != 0 ||
       pwrite(file.fd(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
-    return arena::os_error(errno, "write", path);
+    return journal::disk_error(errno, "write", path);
   return LockFile(std::move(file));
 }
 

@@ -127,8 +127,11 @@ class Opening {
 
   Result<void> recover_rejected() {
     log_event(Severity::error, "arena_rejected", {{"error", rejected_->message()}});
-    if (opened_.core) {
-      // Whoever is still attached pays no more into what nobody will keep.
+    // Whoever is still attached pays no more into what nobody will keep.
+    if (!opened_.core) {
+      auto shut = arena::shut_damaged(config_.create.directory, config_.book);
+      if (!shut && shut.error().code != Code::truncated) return shut;
+    } else {
       if (auto shut = BookAccess::wrap(opened_.core).set_quarantine(true); !shut) return shut;
       opened_.locks.pop_back();
       opened_.core.reset();

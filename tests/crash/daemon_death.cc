@@ -38,7 +38,7 @@ std::string name_of(Course course) {
 void create_unjournaled(const ServedBook& served) {
   CreateOptions options;
   options.directory = served.place().shm;
-  options.accounts = 64, options.payments = 20'000, options.sessions = 16;
+  options.accounts = 64, options.payments = 50'000, options.sessions = 16;
   options.records = 4096, options.leases = 32, options.ledgers = 4;
   Book book = must(Book::create(served.place().book, options));
   Session session = must(book.open_session());
@@ -65,7 +65,7 @@ std::vector<Passage> passages_of(Course course) {
   ServedBook served;
   prepare(served, course);
   {
-    DaemonProcess daemon(served.place(), *counts);
+    DaemonProcess daemon(served.place(), [&] { count_points(*counts); });
     served.live_through(daemon);
     EXPECT_EQ(daemon.wait().exit_code, 0) << daemon.events();
   }

@@ -11,6 +11,11 @@ PointCounts* counted = nullptr;
 
 }  // namespace
 
+void count_points(PointCounts& counts) {
+  counted = &counts;
+  base::probes.fault = [](base::FaultPoint point) { ++(*counted)[static_cast<size_t>(point)]; };
+}
+
 DiskDirectory::DiskDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "casbook-test-XXXXXX").string();
   if (!mkdtemp(name.data())) std::abort();
@@ -40,13 +45,14 @@ DaemonProcess::DaemonProcess(const DaemonPlace& place, const Strike& strike) {
       std::make_unique<Started>(place.program, Words{"serve", place.config_file()}, settings);
 }
 
-DaemonProcess::DaemonProcess(const DaemonPlace& place, PointCounts& counts) {
+DaemonProcess::DaemonProcess(const DaemonPlace& place, const std::function<void()>& before) {
   place.write_config();
   process_ = std::make_unique<Started>([&] {
-    counted = &counts;
-    base::probes.fault = [](base::FaultPoint point) { ++(*counted)[static_cast<size_t>(point)]; };
+    before();
     const auto config = daemon::read_config(place.config_file());
-    return config && daemon::serve(*config) ? 0 : 3;
+    const auto served = config ? daemon::serve(*config) : Result<void>(config.error());
+    if (!served) std::fprintf(stderr, "%s\n", served.error().message().c_str());
+    return served ? 0 : 3;
   });
 }
 

@@ -30,7 +30,7 @@ class DiskDirectory {
 // Where a daemon works: the book in a scratch directory, the journal in another one.
 struct DaemonPlace {
   std::string program, book = "b", shm, journal;
-  Words limits{"--accounts", "64",   "--payments", "20000", "--sessions", "16",
+  Words limits{"--accounts", "64",   "--payments", "50000", "--sessions", "16",
                "--records",  "4096", "--leases",   "32",    "--ledgers",  "4"};
 
   std::string arena_file() const { return shm + "/casbook." + book; }
@@ -41,13 +41,14 @@ struct DaemonPlace {
 
 // How often each fault point was passed, by any thread of the process.
 using PointCounts = std::array<std::atomic<uint64_t>, kFaultPoints>;
+void count_points(PointCounts& counts);
 
 class DaemonProcess {
  public:
   // `strike` with `point` count: none.
   explicit DaemonProcess(const DaemonPlace& place, const Strike& strike = {});
-  // Runs in a fork of this process, and counts there.
-  DaemonProcess(const DaemonPlace& place, PointCounts& counts);
+  // In a fork of this process, after `before`, which may set probes and clocks. Ends with 0 or 3.
+  DaemonProcess(const DaemonPlace& place, const std::function<void()>& before);
 
   pid_t pid() const { return process_->pid(); }
   // It has said that durable payments are answered. False: it has ended.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{250};
 constexpr int64_t kNapUs = 2000;
+constexpr int64_t kPauseUs = 500;  // between payments: the window of ids is not to be filled
 
 PaymentId id_of(uint32_t payer, uint64_t number) {
   return {ExternalId::of_number(uint64_t{payer + 1} << 40 | number)};
@@ -122,6 +123,7 @@ std::optional<Error> DurablePayers::pay_into(Book& book, uint32_t payer) const {
     truth.slowest_ns.store_relaxed(std::max(truth.slowest_ns.load_relaxed(), took_ns));
     truth.position.store_release(receipt->position.value);
     truth.durable.store_release(number);
+    sleep_us(kPauseUs);
   }
   return {};
 }

@@ -17,10 +17,10 @@ constexpr int64_t kRotationNsMax = 10'000'000'000;
 
 }  // namespace
 
-ServedBook::ServedBook(uint32_t payers)
+ServedBook::ServedBook(uint32_t payers, const std::string& journal)
     : place_{.program = CASBOOK_COMMAND_INSTRUMENTED,
              .shm = shm_.path(),
-             .journal = disk_.path() + "/journal"},
+             .journal = journal.empty() ? disk_.path() + "/journal" : journal},
       payers_(place_.book, place_.shm, payers) {}
 
 bool ServedBook::open_accounts() {
@@ -67,7 +67,11 @@ bool ServedBook::rotate(DaemonProcess& daemon) {
   const std::string before = newest_segment();
   const int64_t end_ns = monotonic_ns() + kRotationNsMax;
   for (Amount limit = 1; account && newest_segment() == before; ++limit) {
-    if (daemon.has_ended() || monotonic_ns() > end_ns) return false;
+    if (daemon.has_ended()) return false;
+    if (monotonic_ns() > end_ns) {
+      ADD_FAILURE() << "no next segment begins\n" << daemon.events();
+      return false;
+    }
     for (uint64_t i = 0; i < kChangesPerLook; ++i)
       if (!session->set_limits(*account,
                                {.max_available = 1 + (limit + static_cast<Amount>(i)) % 9}))

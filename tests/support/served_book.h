@@ -12,7 +12,8 @@ namespace casbook::test_support {
 
 class ServedBook {
  public:
-  explicit ServedBook(uint32_t payers = 2);
+  // The journal lies in a directory of the disk of the temporary files, unless one is named.
+  explicit ServedBook(uint32_t payers = 2, const std::string& journal = {});
 
   const DaemonPlace& place() const { return place_; }
   DurablePayers& payers() { return payers_; }
@@ -22,6 +23,10 @@ class ServedBook {
   void live_through(DaemonProcess& daemon);
   // The first part of that: the accounts are open, each payer was told of payments.
   bool pay_through(DaemonProcess& daemon);
+  bool take_checkpoint(DaemonProcess& daemon);
+  // Records until the next segment begins.
+  bool rotate(DaemonProcess& daemon);
+  std::string newest_segment() const;
   // Without a daemon: positions and tokens that a loss of the arena undoes.
   void go_on_in_memory();
   // The book is there and no journal keeps it yet: with memory all of it is lost.
@@ -35,9 +40,6 @@ class ServedBook {
  private:
   bool open_accounts();
   bool await_payments(DaemonProcess& daemon, uint64_t count);
-  bool take_checkpoint(DaemonProcess& daemon);
-  bool rotate(DaemonProcess& daemon);
-  std::string newest_segment() const;
   void check_leases(Book& book);
   void check_terms(const Book& book);
 

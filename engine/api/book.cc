@@ -6,6 +6,7 @@
 #include "api/session_impl.h"
 #include "book/reading.h"
 #include "log/durable.h"
+#include "log/durable.h"
 #include "log/follower.h"
 
 namespace casbook {
@@ -162,6 +163,9 @@ Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool 
   const auto& core = impl_->core;
   if (core->is_forked()) return Code::forked;
   if (!core->attachment) return Code::read_only;
+  if (name == log::kJournalFollower && log::is_journaled(core->store))
+    return Error{.code = Code::bad_argument,
+                 .detail = "follower name: \"journal\" is the daemon's in this book"};
   auto follower = log::Follower::open(
       core->store, core->attachment->ref(), name, static_cast<log::FullPolicy>(policy),
       from_oldest ? log::Follower::Start::oldest : log::Follower::Start::end);

@@ -35,6 +35,10 @@ Result<void> check_level(const Core& core, Level level);
 // Book::wait(), for sessions too.
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout);
+// The same for a position that was read from this book just now, so that it is known to be held,
+// however long ago its term ended.
+Result<void> wait_held(const Core& core, Position position, Level level,
+                       std::chrono::milliseconds timeout);
 BookStatus read_status(const Core& core);
 BookActivity read_activity(const Core& core);
 JournalStatus read_journal_status(const Core& core, std::span<const FollowerStatus> followers);

@@ -71,7 +71,7 @@ Result<Receipt> Session::pay(const Payment& payment, Level level,
   Result<Receipt> answer = pay(payment);
   const uint64_t position = answer ? answer->position.value : answer.error().position;
   if (position == 0) return answer;
-  if (auto reached = api::wait(*impl_->core, {position}, level, timeout); !reached)
+  if (auto reached = api::wait_held(*impl_->core, {position}, level, timeout); !reached)
     return Error{reached.error().code, false, position, 0, reached.error().detail};
   return answer;
 }

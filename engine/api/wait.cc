@@ -58,8 +58,10 @@ Result<void> check_level(const Core& core, Level level) {
   return {};
 }
 
+namespace {
+
 Result<void> wait(const Core& core, Position position, Level level,
-                  std::chrono::milliseconds timeout) {
+                  std::chrono::milliseconds timeout, bool is_known_held) {
   const commit::Store& store = core.store;
   // What is durable already stays so, whatever became of the journal.
   if (level == Level::quorum || (level == Level::durable && !log::is_journaled(store)))
@@ -71,7 +73,9 @@ Result<void> wait(const Core& core, Position position, Level level,
   for (bool has_waited = false;; has_waited = true) {
     const uint64_t ticket =
         is_told ? arena::prepare_wait(store.own_event(arena::kDurableEvent)) : 0;
-    switch (log::standing_of(store, position)) {
+    // Before the standing: what was reached when the position was held, was reached by that commit.
+    const bool is_reached = has_reached(store, position, level);
+    switch (is_known_held ? log::Standing::held : log::standing_of(store, position)) {
       case log::Standing::undone:
         return Code::undone;
       case log::Standing::unknown:
@@ -80,7 +84,7 @@ Result<void> wait(const Core& core, Position position, Level level,
         break;
     }
     const int64_t now = base::monotonic_ns();
-    if (has_reached(store, position, level)) {
+    if (is_reached) {
       if (is_told && has_waited)
         arena::add_duration(store.mapping().journal().wait, std::chrono::nanoseconds(now - began));
       return {};
@@ -97,6 +101,18 @@ Result<void> wait(const Core& core, Position position, Level level,
       nanosleep(&nap, nullptr);
     }
   }
+}
+
+}  // namespace
+
+Result<void> wait(const Core& core, Position position, Level level,
+                  std::chrono::milliseconds timeout) {
+  return wait(core, position, level, timeout, false);
+}
+
+Result<void> wait_held(const Core& core, Position position, Level level,
+                       std::chrono::milliseconds timeout) {
+  return wait(core, position, level, timeout, true);
 }
 
 }  // namespace casbook::api

@@ -180,6 +180,7 @@ Json cut_json(const journal::TailCut& cut, bool is_cut) {
           {"offset", cut.offset},
           {"later_segments", cut.later},
           {"bytes_lost", cut.bytes_lost},
+          {"checkpoint", std::to_string(cut.checkpoint.value)},
           {"cut", is_cut}};
 }
 

@@ -80,8 +80,10 @@ std::string look_at_slot(const Store& store, uint64_t lsn) {
   if (is_reference(content))
     return store.find_descriptor(content) ? "" : "names a session that there is not";
   const bool is_mark = mark_kind(content) == Kind::seal || mark_kind(content) == Kind::open;
-  const uint64_t epoch = store.control().gate.load_acquire() >> 1;  // [gate]
-  return is_mark && mark_epoch(content) <= epoch ? "" : "is no mark of an epoch up to now";
+  const uint64_t gate = store.control().gate.load_acquire();  // [gate]
+  // Behind a shut gate the next term may be claimed, and its operator dead: whoever opens helps.
+  const bool may_follow = !(gate & 1) && mark_kind(content) == Kind::open;
+  return is_mark && mark_epoch(content) <= (gate >> 1) + (may_follow ? 1 : 0) ? "" : "is no mark of an epoch up to now";
 }
 
 // Behind the last claim that follows the tail without a gap.

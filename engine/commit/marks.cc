@@ -18,11 +18,19 @@ using base::Mutant;
 
 uint64_t Executor::mark(Kind kind, uint64_t epoch) {
   const uint64_t content = make_mark(kind, epoch);
-  // Progress: as claim().
-  for (;;) {
+  // Progress: as claim(). A slot that is neither claimed nor empty is damage: nothing is claimed there
+  // by anybody, and the gate is shut without a mark.
+  uint64_t last = 0;
+  for (uint32_t idle_rounds = 0;; ++idle_rounds) {
+    if (idle_rounds > kIdleRoundsMax) {
+      contain_damage();
+      return 0;
+    }
     // [tail] The tail, then the gate: a mark of this epoch may lie below the tail, and then the
     // gate shows it.
     const uint64_t from = store_.control().tail.load_acquire();
+    if (from != last) idle_rounds = 0;
+    last = from;
     const uint64_t gate_epoch = store_.control().gate.load_acquire() >> 1;  // [gate]
     // An epoch that never was open cannot be sealed: payers would abort in it for ever.
     CASBOOK_ASSERT(kind != Kind::seal || epoch <= gate_epoch);

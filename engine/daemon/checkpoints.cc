@@ -72,9 +72,11 @@ void Checkpoints::begin_if_due(uint64_t bytes_written) {
     // Of this thread alone, on Linux: payments and the journal come first.
     (void)setpriority(PRIO_PROCESS, 0, kNice);
     const uint64_t asked = asked_so_far();
-    finish(asked, write());
+    auto written = write();
+    finish(asked, written);
     const std::lock_guard lock(mutex_);
     running_ = false;
+    result_ = std::move(written);
   });
 }
 
@@ -89,6 +91,17 @@ Result<void> Checkpoints::take() {
   auto written = write();
   finish(asked, written);
   return written;
+}
+
+std::optional<Result<void>> Checkpoints::take_result() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(result_, {});
+}
+
+// The journal will not get any further.
+bool Checkpoints::has_failed() const {
+  return store_.mapping().journal().state.load_relaxed() ==
+         static_cast<uint64_t>(arena::JournalState::failed);
 }
 
 bool Checkpoints::must_stop() const {
@@ -109,7 +122,7 @@ Result<uint64_t> Checkpoints::copy_records(
   }
   // Progress: the journal's.
   while (std::max(log::durable_position(store_).lsn() + 1, journal_begin_) < to) {
-    if (must_stop()) return Code::wait_cancelled;
+    if (must_stop() || has_failed()) return Code::wait_cancelled;
     arena::notify(store_.own_event(arena::kDemandEvent));
     std::this_thread::sleep_for(kPoll);
   }
@@ -131,8 +144,8 @@ Result<void> Checkpoints::write() {
   };
   request.index_of = [&](uint64_t lsn) -> uint64_t {
     if (index != 0) return index;
-    const auto end = journal::end_at(storage_, journal_id_, lsn);
-    return end ? end->index : 0;
+    const auto held = journal::read_records(storage_, journal_id_, lsn, lsn + 1, [](auto) {});
+    return held ? *held : 0;
   };
   auto info = journal::write_checkpoint(store_, storage_, request);
   if (!info) return info.error();

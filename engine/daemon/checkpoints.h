@@ -30,6 +30,8 @@ class Checkpoints {
   void begin_if_due(uint64_t bytes_written);
   // Takes one now, after the one under way. Blocking. Errors: those of write_checkpoint().
   Result<void> take();
+  // How the one ended that begin_if_due() began last; once.
+  std::optional<Result<void>> take_result();
   // What the directory has, told to the arena.
   void tell_kept();
 
@@ -39,6 +41,7 @@ class Checkpoints {
   Result<uint64_t> copy_records(uint64_t from, uint64_t to,
                                 const std::function<void(std::span<const uint64_t>)>& sink) const;
   bool must_stop() const;
+  bool has_failed() const;
   void finish(uint64_t asked, const Result<void>& result);
   uint64_t asked_so_far() const;
   void join();
@@ -53,7 +56,8 @@ class Checkpoints {
   uint64_t bytes_at_last_ = 0;
   int64_t last_ns_;
 
-  mutable std::mutex mutex_;  // of the two below
+  mutable std::mutex mutex_;  // of those below
+  std::optional<Result<void>> result_;
   bool running_ = false, must_stop_ = false;
   std::thread thread_;
 };

@@ -16,6 +16,7 @@
 #include "daemon/rebuild.h"
 #include "daemon/service_manager.h"
 #include "log/durable.h"
+#include "log/log_reader.h"
 
 namespace casbook::daemon {
 
@@ -54,32 +55,27 @@ class Daemon {
         opened_(std::move(opened)),
         store_(opened_.core->store),
         book_(BookAccess::wrap(opened_.core)),
-        keeper_(store_, std::move(opened_.appender), *opened_.follower, config.journal),
+        keeper_(std::in_place, store_, std::move(opened_.appender), *opened_.follower,
+                config.journal),
         checkpoints_(store_, storage, opened_.state.journal_id, opened_.shape, config.checkpoint) {}
 
   Result<void> run(const StopSignal& stop) {
     introduce();
     checkpoints_.begin_journal_at(opened_.adopted_lsn);
-    if (opened_.is_adopted)
-      if (auto kept = keep_adopted(); !kept) return give_up(kept.error());
-    if (!config_.metrics.address.empty()) {
-      auto server = MetricsServer::open(config_.metrics.address, book_, store_.mapping().journal());
-      if (!server) return close(server.error());
-      metrics_ = std::move(*server);
-    }
+    serve_metrics();
     checkpoints_.tell_kept();
-    notify_ready();
-    log_event(Severity::info, "serving",
-              {{"book", config_.book},
-               {"durable", log::durable_position(store_).value},
-               {"journal", storage_.describe()}});
+    if (opened_.is_adopted)
+      ask_for_checkpoint();
+    else
+      tell_ready();
     while (!stop.has_come_within(kTickNs)) {
-      if (const auto failed = keeper_.failure()) return give_up(*failed);
-      if (auto kept = keep_promise(); !kept) return give_up(kept.error());
-      checkpoints_.begin_if_due(keeper_.counts().bytes);
+      if (const auto failed = keeper_->failure()) return give_up(*failed);
+      if (auto kept = opened_.is_adopted ? keep_adopted() : keep_promise(); !kept)
+        return give_up(kept.error());
+      checkpoints_.begin_if_due(keeper_->counts().bytes);
       tell_kept_now_and_then();
     }
-    return close({});
+    return close();
   }
 
  private:
@@ -99,21 +95,55 @@ class Daemon {
     lines.started_ms.store_relaxed(static_cast<uint64_t>(base::wall_clock_ms()));
   }
 
-  // Durable from here on: the checkpoint holds what was there before, the journal the rest.
+  // A failure is told and no more: payments do not depend on it.
+  void serve_metrics() {
+    if (config_.metrics.address.empty()) return;
+    auto server = MetricsServer::open(config_.metrics.address, book_, store_.mapping().journal());
+    if (server)
+      metrics_ = std::move(*server);
+    else
+      log_event(Severity::error, "metrics_unavailable", {{"error", server.error().message()}});
+  }
+
+  void tell_ready() {
+    notify_ready();
+    notify_status("serving");
+    log_event(Severity::info, "serving",
+              {{"book", config_.book},
+               {"durable", log::durable_position(store_).value},
+               {"journal", storage_.describe()}});
+  }
+
+  void ask_for_checkpoint() {
+    // [checkpoint] As a caller asks. A lost CAS: somebody else asked.
+    base::AtomicU64& asked = store_.mapping().journal().checkpoint_asked;
+    const uint64_t seen = asked.load_relaxed();
+    (void)asked.cas_acq_rel(seen, seen + 1);  // [checkpoint]
+  }
+
+  // Durable from the first checkpoint on: it holds what was there before, the journal the rest.
+  // Until then the book is as it was found, and a failure leaves it so.
   Result<void> keep_adopted() {
-    if (auto taken = checkpoints_.take(); !taken) return taken;
+    const auto taken = checkpoints_.take_result();
+    if (!taken) return {};
+    if (!*taken) return taken->error();
     const Position safe{store_.mapping().journal().checkpoint_position.load_relaxed()};
     if (safe.value != 0) log::publish_durable(store_, safe);
-    log::set_journal(store_, {opened_.state.journal_id, opened_.state.reserved_term});
+    opened_.is_adopted = false;
+    if (auto opened = open_gate(storage_, opened_); !opened) return opened;
+    tell_ready();
     return {};
   }
 
-  // The next term is promised before anybody may want to open it.
+  // The next term is promised before anybody may want to open it. On a full disk later: until then
+  // no quarantine can be lifted.
   Result<void> keep_promise() {
     // [gate] Only looked at.
     const uint64_t next = (store_.control().gate.load_acquire() >> 1) + 1;
     if (next <= opened_.state.reserved_term) return {};
-    if (auto promised = promise_term(storage_, opened_.state, next); !promised) return promised;
+    auto promised = promise_term(storage_, opened_.state, next);
+    if (!promised && promised.error().code == Code::no_space) return {};
+    if (!promised) return promised;
     log::set_journal(store_, {opened_.state.journal_id, opened_.state.reserved_term});
     return {};
   }
@@ -122,7 +152,7 @@ class Daemon {
     const int64_t now = base::monotonic_ns();
     if (now < next_kept_ns_) return;
     next_kept_ns_ = now + kKeptEveryNs;
-    const auto begun = keeper_.counts().segments;
+    const auto begun = keeper_->counts().segments;
     if (begun != segments_told_) checkpoints_.tell_kept();
     segments_told_ = begun;
   }
@@ -138,24 +168,28 @@ class Daemon {
   // Nothing is acknowledged any more; what the ring holds is journaled when the book is served
   // again.
   Result<void> give_up(const Error& error) {
+    keeper_.reset();
     set_state(arena::JournalState::failed, error.code);
-    shut();
+    if (log::is_journaled(store_)) shut();
     arena::notify(store_.own_event(arena::kDurableEvent));
     log_event(Severity::error, "stopped", {{"error", error.message()}});
     return error;
   }
 
-  // `why`: the error to end with, if there is one.
-  Result<void> close(std::optional<Error> why) {
+  Result<void> close() {
     notify_stopping();
     log_event(Severity::info, "stopping", {{"book", config_.book}});
-    shut();
-    if (auto drained = keeper_.drain(); !drained) return give_up(drained.error());
-    if (auto taken = checkpoints_.take(); !taken && !why) why = taken.error();
+    if (opened_.is_adopted) return give_up({.code = Code::wait_cancelled, .detail = "adoption"});
+    // Once more where a quarantine was lifted meanwhile. Bounded by those who do that.
+    do {
+      shut();
+      if (auto drained = keeper_->drain(); !drained) return give_up(drained.error());
+      if (auto taken = checkpoints_.take(); !taken) return give_up(taken.error());
+    } while (log::durable_position(store_).lsn() + 1 < log::log_end(store_));
+    keeper_.reset();
     set_state(arena::JournalState::stopped);
     arena::notify(store_.own_event(arena::kDurableEvent));
     log_event(Severity::info, "stopped", {{"durable", log::durable_position(store_).value}});
-    if (why) return *why;
     return {};
   }
 
@@ -164,7 +198,7 @@ class Daemon {
   Opened opened_;
   const commit::Store& store_;
   Book book_;
-  Keeper keeper_;
+  std::optional<Keeper> keeper_;
   Checkpoints checkpoints_;
   std::unique_ptr<MetricsServer> metrics_;
   int64_t next_kept_ns_ = 0;

@@ -82,12 +82,20 @@ Keeper::~Keeper() {
   arena::notify(kick_);
   arena::notify(store_.own_event(arena::kDemandEvent));
   collector_.join();
-  // The disk still reads what was handed to it.
-  while (!appender_->is_settled() && !failure())
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  {
+    const std::lock_guard lock(mutex_);
+    is_collected_ = true;
+  }
+  // The completer goes on until the disk has what was handed to it.
   appender_->wake();
   completer_.join();
   preparer_.join();
+}
+
+// Of the completer: nobody will hand anything over any more.
+bool Keeper::is_over() const {
+  const std::lock_guard lock(mutex_);
+  return is_collected_ || failure_;
 }
 
 bool Keeper::must_stop() const {
@@ -130,9 +138,15 @@ void Keeper::collect() {
     auto taken = appender_->take(store_);
     if (!taken) return fail(taken.error());
     if (appender_->wants_spare()) wake_preparer();
+    note_stuck(*taken == Appender::Taken::no_segment);
     if (*taken == Appender::Taken::submitted) continue;
     wait_for_more(*taken, demand, kick);
   }
+}
+
+void Keeper::note_stuck(bool is_stuck) {
+  const std::lock_guard lock(mutex_);
+  is_stuck_ = is_stuck;
 }
 
 void Keeper::wake_preparer() {
@@ -156,7 +170,7 @@ void Keeper::complete() {
     if (!completed) return fail(completed.error());
     publish();
     arena::notify(kick_);
-    if (must_stop() && appender_->is_settled()) return;
+    if (is_over() && appender_->is_settled()) return;
   }
 }
 
@@ -199,7 +213,7 @@ void Keeper::prepare() {
 // What the preparer meets, told once: no next segment, and again one.
 void Keeper::note_space(const Error* error) {
   const std::lock_guard lock(mutex_);
-  if (failure_ || is_full_ == (error != nullptr)) return;
+  if (failure_ || stopping_ || is_full_ == (error != nullptr)) return;
   is_full_ = error != nullptr;
   if (is_full_)
     tell(JournalState::no_space, error->code);
@@ -220,7 +234,7 @@ Result<void> Keeper::drain() {
     if (auto failed = failure()) return *failed;
     {
       const std::lock_guard lock(mutex_);
-      if (is_full_)
+      if (is_full_ && is_stuck_)
         return Error{.code = Code::no_space,
                      .detail = "records up to lsn " + std::to_string(end - 1) +
                                " are in the arena and not in the journal"};

@@ -44,10 +44,12 @@ class Keeper {
   void prepare();
   void publish();
   void wait_for_more(journal::Appender::Taken taken, uint64_t demand_ticket, uint64_t kick_ticket);
+  void note_stuck(bool is_stuck);
   void wake_preparer();
   void fail(const Error& error);
   void tell(arena::JournalState state, Code code) const;
   bool must_stop() const;
+  bool is_over() const;
   void note_space(const Error* error);
 
   const commit::Store& store_;
@@ -60,6 +62,8 @@ class Keeper {
   mutable std::mutex mutex_;  // of the flags below
   std::condition_variable changed_;
   bool stopping_ = false, is_full_ = false;
+  bool is_collected_ = false;  // the collector has ended: nothing more is taken
+  bool is_stuck_ = false;      // the last that was taken found no segment
   std::optional<Error> failure_;
 
   std::thread collector_, completer_, preparer_;

@@ -125,8 +125,13 @@ class Opening {
   uint64_t gate() const { return opened_.core->store.control().gate.load_acquire(); }
   bool is_open() const { return gate() & 1; }
 
+  // The arena is the last copy of what the journal lacks: it goes only when the journal is known to
+  // be able to replace it, and to be this book's.
   Result<void> recover_rejected() {
     log_event(Severity::error, "arena_rejected", {{"error", rejected_->message()}});
+    auto request = api::plan_arena(config_.book, config_.create);
+    if (!request) return request.error();
+    if (auto able = can_rebuild(storage_, opened_.state, *request); !able) return able;
     // Whoever is still attached pays no more into what nobody will keep.
     if (!opened_.core) {
       auto shut = arena::shut_damaged(config_.create.directory, config_.book);
@@ -197,22 +202,30 @@ class Opening {
   Result<void> clear_attempt() {
     auto checkpoints = journal::list_checkpoints(storage_);
     if (!checkpoints) return checkpoints.error();
+    auto segments = journal::list_segments(storage_, opened_.state.journal_id);
+    if (!segments) return segments.error();
+    bool is_ours = true;
     for (const std::string& name : *checkpoints) {
       const auto header = journal::read_checkpoint_header(storage_, name);
-      if (!header ||
-          header->shape.header.incarnation != opened_.core->mapping->header().incarnation)
-        return error_of(Code::foreign_journal, opened_.core->mapping->path() +
-                                                   " is not the book that the journal in " +
-                                                   storage_.describe() + " keeps");
+      is_ours &= header && is_of_this_arena(header->shape);
     }
+    for (const journal::Segment& segment : *segments)
+      is_ours &= is_of_this_arena(segment.header.shape);
+    if (!is_ours)
+      return error_of(Code::foreign_journal, opened_.core->mapping->path() +
+                                                 " is not the book that the journal in " +
+                                                 storage_.describe() + " keeps");
+    log_event(Severity::warn, "adoption_begun_anew", {{"segments", segments->size()}});
     for (const std::string& name : *checkpoints)
       if (auto removed = storage_.remove(name); !removed) return removed;
-    auto names = storage_.list();
-    if (!names) return names.error();
-    for (const std::string& name : *names)
-      if (journal::segment_number(name))
-        if (auto removed = storage_.remove(name); !removed) return removed;
+    for (const journal::Segment& segment : *segments)
+      if (auto removed = storage_.remove(journal::segment_name(segment.number)); !removed)
+        return removed;
     return storage_.sync_directory();
+  }
+
+  bool is_of_this_arena(const journal::BookShape& shape) const {
+    return shape.header.incarnation == opened_.core->mapping->header().incarnation;
   }
 
   Result<void> adopt() {
@@ -253,23 +266,9 @@ class Opening {
                                          std::to_string(durable.lsn()));
     if (auto ready = open_appender(*end); !ready) return ready;
     // What the file says and the arena does not was promised by a daemon that died in between.
-    if (auto opened = open_gate(); !opened) return opened;
+    if (auto opened = open_gate(storage_, opened_); !opened) return opened;
     log_event(Severity::info, "book_resumed",
               {{"book", config_.book}, {"durable", durable.value}, {"term", gate() >> 1}});
-    return {};
-  }
-
-  // The term after one that a stop has shut. A quarantine stays.
-  Result<void> open_gate() {
-    const commit::Store& store = opened_.core->store;
-    const uint64_t epoch = gate() >> 1;
-    const bool is_shut = !is_open() && store.closed_code() == Code::book_closed;
-    const uint64_t term = is_shut ? epoch + 1 : epoch;
-    if (term >= kTermMax) return error_of(Code::book_full, "terms: go on in another book");
-    if (auto promised = promise_term(storage_, opened_.state, term + 1); !promised) return promised;
-    log::set_journal(store, {opened_.state.journal_id, opened_.state.reserved_term});
-    if (is_shut) commit::Executor(store).open(term);
-    base::fault_point(base::FaultPoint::serve_after_open);
     return {};
   }
 
@@ -281,6 +280,22 @@ class Opening {
 };
 
 }  // namespace
+
+Result<void> open_gate(journal::Storage& storage, Opened& opened) {
+  const commit::Store& store = opened.core->store;
+  const auto is_shut = [&] {
+    // [gate] Only looked at.
+    return !(store.control().gate.load_acquire() & 1) && store.closed_code() == Code::book_closed;
+  };
+  const uint64_t epoch = store.control().gate.load_acquire() >> 1;  // [gate]
+  const uint64_t term = is_shut() ? epoch + 1 : epoch;
+  if (term >= kTermMax) return error_of(Code::book_full, "terms: go on in another book");
+  if (auto promised = promise_term(storage, opened.state, term + 1); !promised) return promised;
+  log::set_journal(store, {opened.state.journal_id, opened.state.reserved_term});
+  if (is_shut() && term > epoch) commit::Executor(store).open(term);
+  base::fault_point(base::FaultPoint::serve_after_open);
+  return {};
+}
 
 Result<Opened> open_book(const Config& config, journal::DirectoryStorage& storage) {
   return Opening(config, storage).run();

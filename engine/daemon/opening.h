@@ -34,6 +34,10 @@ struct Opened {
   uint64_t adopted_lsn = 0;  // the first that is journaled then
 };
 
+// Opens the term after one that a stop has shut; a quarantine stays. Promises it and the next one,
+// to disk and to the arena, which is journaled from here on.
+Result<void> open_gate(journal::Storage& storage, Opened& opened);
+
 // The book is attached, followed and locked; its gate is open unless it is quarantined. Errors:
 // already_served, foreign_journal, format_newer, format_older, no_permission, those of the storage,
 // of the journal and of creating a book.

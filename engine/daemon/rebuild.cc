@@ -52,7 +52,9 @@ Result<Source> find_source(const Storage& storage, uint64_t journal_id,
     source.checkpoint = name, source.header = *header;
     break;
   }
-  auto segments = journal::list_segments(storage, journal_id);
+  // What lies before the checkpoint may be missing or damaged: it is not needed.
+  const uint64_t from = source.checkpoint.empty() ? 0 : Position{source.header.position}.lsn() + 1;
+  auto segments = journal::list_segments(storage, journal_id, from);
   if (!segments) return segments.error();
   source.has_segments = !segments->empty();
   if (source.checkpoint.empty() && !source.has_segments && names->empty()) return source;
@@ -208,6 +210,24 @@ Result<void> promise_term(Storage& storage, journal::JournalState& state, uint64
   base::fault_point(FaultPoint::serve_after_state);
   state = promised;
   return {};
+}
+
+Result<void> can_rebuild(const Storage& storage, const journal::JournalState& state,
+                         const arena::CreateRequest& request) {
+  auto source = find_source(storage, state.journal_id, request, request.directory);
+  if (!source) return source.error();
+  if (source->checkpoint.empty() && !source->has_segments)
+    return damaged(storage, "it holds nothing to rebuild the book from");
+  const uint64_t from = Position{source->header.position}.lsn() + 1;
+  auto segments = journal::list_segments(storage, state.journal_id, from);
+  if (!segments) return segments.error();
+  journal::EntryReader reader(storage, std::move(*segments));
+  // Bounded by the entries.
+  for (;;) {
+    auto entry = reader.next();
+    if (!entry) return entry.error();
+    if (!*entry) return {};
+  }
 }
 
 Result<Rebuilt> rebuild(Storage& storage, const journal::JournalState& state,

@@ -37,6 +37,11 @@ struct RebuildOptions {
 Result<Rebuilt> rebuild(journal::Storage& storage, const journal::JournalState& state,
                         const arena::CreateRequest& request, const RebuildOptions& options);
 
+// Whether rebuild() would find what it needs: a sound checkpoint of this book, and all entries
+// behind it whole; reads them. The errors of rebuild().
+Result<void> can_rebuild(const journal::Storage& storage, const journal::JournalState& state,
+                         const arena::CreateRequest& request);
+
 // Promises the terms up to `term`, on disk first.
 Result<void> promise_term(journal::Storage& storage, journal::JournalState& state, uint64_t term);
 

@@ -14,7 +14,9 @@ namespace casbook::journal {
 
 namespace {
 
-constexpr uint64_t kTermsSkipped = kTermStarts;
+// Terms that the book of the backup may have opened since. Few enough that the term of the backup
+// is still remembered when the next one is open, so that its positions are known to be held.
+constexpr uint64_t kTermsSkipped = kTermStarts - 2;
 
 struct Free {
   void operator()(std::byte* memory) const { std::free(memory); }

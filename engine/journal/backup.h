@@ -16,7 +16,9 @@ struct RestoreRequest {
 };
 // Makes `journal` the journal of a book that is as the newest checkpoint of `backup` says, under an
 // identity of its own: what the original journal wrote later never fits. Terms that the original
-// may have opened since are skipped, so no position stands for two commits (up to 64 of them).
+// may have opened since are skipped, so no position stands for two commits (up to 62 of them). Two
+// journals that are restored from one backup are two books: positions and tokens of one say nothing
+// in the other.
 // Errors: bad_argument (a name), book_missing (no checkpoint in `backup`), book_exists (a journal
 // in `journal`), damaged, and those of the storages. Blocking.
 //

@@ -96,6 +96,9 @@ Result<std::unique_ptr<File>> open_file(const std::string& name, const std::stri
   if (fstat(buffered.fd(), &status) != 0) return disk_error(errno, "stat", path);
   if (!S_ISREG(status.st_mode))
     return Error{.code = Code::foreign_file, .detail = path + " is not a regular file"};
+  // Through the page cache, what a failed sync left there would be read as if it were on the disk.
+  if (!direct && (flags & O_ACCMODE) == O_RDONLY)
+    (void)posix_fadvise(buffered.fd(), 0, 0, POSIX_FADV_DONTNEED);
   // A journal is read from its beginning: twice the read-ahead. Without it nothing is lost.
   (void)posix_fadvise(buffered.fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
   OsFile direct_file;
@@ -104,6 +107,13 @@ Result<std::unique_ptr<File>> open_file(const std::string& name, const std::stri
   return std::unique_ptr<File>(
       std::make_unique<DirectoryFile>(name, path, std::move(buffered), std::move(direct_file),
                                       static_cast<uint64_t>(status.st_size)));
+}
+
+Result<void> sync_path(const std::string& path) {
+  const OsFile directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open() || fsync(directory.fd()) != 0)
+    return disk_error(errno, "sync directory", path);
+  return {};
 }
 
 Error no_directory(const std::string& path, const char* why) {
@@ -140,6 +150,8 @@ Result<std::unique_ptr<DirectoryStorage>> DirectoryStorage::open(const std::stri
   }
   auto storage = observe(path);
   if (!storage) return storage;
+  if (auto synced = sync_path(fs::path((*storage)->path_).parent_path().string()); !synced)
+    return synced.error();
   (*storage)->options_ = options;
   if (access((*storage)->path_.c_str(), W_OK | X_OK) != 0)
     return disk_error(errno, "write to directory", (*storage)->path_);
@@ -178,12 +190,7 @@ Result<void> DirectoryStorage::remove(const std::string& name) {
   return {};
 }
 
-Result<void> DirectoryStorage::sync_directory() {
-  const OsFile directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.is_open() || fsync(directory.fd()) != 0)
-    return disk_error(errno, "sync directory", path_);
-  return {};
-}
+Result<void> DirectoryStorage::sync_directory() { return sync_path(path_); }
 
 Result<std::unique_ptr<IoQueue>> DirectoryStorage::open_queue(uint32_t depth) {
   return UringQueue::open(depth);

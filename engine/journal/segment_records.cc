@@ -94,6 +94,8 @@ Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id
   while (first + 1 < segments->size() && (*segments)[first + 1].header.next_lsn <= lsn) {
     if (auto removed = storage.remove(segment_name((*segments)[first].number)); !removed)
       return removed.error();
+    // One by one, so that those that are left follow each other after a loss of power.
+    if (auto synced = storage.sync_directory(); !synced) return synced.error();
     base::fault_point(FaultPoint::segment_after_remove);
     ++first;
   }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <memory>
 
+#include "journal/checkpoint.h"
+
 namespace casbook::journal {
 
 namespace {
@@ -26,12 +28,27 @@ Result<void> zero(File& file, uint64_t from) {
   return file.sync();
 }
 
+// {}: there is none.
+Result<Position> newest_sound_checkpoint(const Storage& storage) {
+  const auto names = list_checkpoints(storage);
+  if (!names) return names.error();
+  for (const std::string& name : *names)
+    if (verify_checkpoint(storage, name)) return *checkpoint_position(name);
+  return Position{};
+}
+
 }  // namespace
 
 Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
-  auto segments = list_segments(storage, journal_id);
-  if (!segments) return segments.error();
   TailCut cut;
+  if (auto found = newest_sound_checkpoint(storage); !found)
+    return found.error();
+  else
+    cut.checkpoint = *found;
+  // What a checkpoint covers is not needed, so nothing is given up for it.
+  auto segments =
+      list_segments(storage, journal_id, cut.checkpoint.lsn() ? cut.checkpoint.lsn() + 1 : 0);
+  if (!segments) return segments.error();
   if (segments->empty()) return cut;
   cut.segment = segments->front().number, cut.offset = kBlockBytes;
   EntryReader reader(storage, *segments);
@@ -57,9 +74,19 @@ Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
 }
 
 Result<void> cut_tail(Storage& storage, const TailCut& cut) {
+  if (cut.last_good.lsn() < cut.checkpoint.lsn())
+    return Error{.code = Code::damaged,
+                 .detail = storage.describe() +
+                           ": the damage lies in the segment that the checkpoint "
+                           "at lsn " +
+                           std::to_string(cut.checkpoint.lsn()) +
+                           " goes on in, before it: serve from an older copy of that segment"};
   // The newest first, so that those that are left follow each other at any time.
   for (auto number = cut.later.rbegin(); number != cut.later.rend(); ++number) {
     const std::string name = segment_name(*number);
+    if (storage.open(name + ".cut", Storage::Access::read))
+      return Error{.code = Code::book_exists,
+                   .detail = storage.describe() + "/" + name + ".cut: move it away first"};
     if (auto done = storage.rename(name, name + ".cut"); !done) return done;
     if (auto done = storage.sync_directory(); !done) return done;
   }

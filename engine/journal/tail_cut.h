@@ -7,6 +7,7 @@
 namespace casbook::journal {
 
 struct TailCut {
+  Position checkpoint;               // the newest sound one: what it covers is not looked at
   std::string damage;                // what is wrong, and where; empty: nothing is
   Position last_good;                // of the last record in front of it; {}: none
   uint64_t last_index = 0;           // of its entry

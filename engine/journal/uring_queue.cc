@@ -35,8 +35,7 @@ Result<std::unique_ptr<IoQueue>> UringQueue::open(uint32_t depth) {
 UringQueue::~UringQueue() {
   if (!ring_) return;
   Completion ignored;
-  while (under_way_ > 0 && wait({&ignored, 1}) > 0) {
-  }
+  while (under_way_ > 0) (void)wait({&ignored, 1});
   io_uring_queue_exit(ring_.get());
 }
 
@@ -70,9 +69,12 @@ void UringQueue::prepare_sync(File& file, uint64_t token) {
 }
 
 Result<void> UringQueue::submit() {
+  const auto prepared = static_cast<int>(io_uring_sq_ready(ring_.get()));
   int submitted = -EINTR;
   while (submitted == -EINTR || submitted == -EAGAIN) submitted = io_uring_submit(ring_.get());
   if (submitted < 0) return disk_error(-submitted, "submit to", "io_uring");
+  // A sync that is not sent with its write is not linked to it any more.
+  if (submitted != prepared) return disk_error(EAGAIN, "submit all to", "io_uring");
   return {};
 }
 

@@ -56,8 +56,11 @@ class Chaos {
     if (random_.one_in(2)) return {};
     // Early passages are those of opening, late ones those of serving.
     const uint64_t nth = random_.one_in(2) ? 1 : 1 + random_.below(60);
-    return {static_cast<FaultPoint>(random_.below(kFaultPoints)), nth,
-            random_.one_in(3) ? SIGSTOP : SIGKILL};
+    // Mostly the daemon's own points, which come last.
+    constexpr auto kOwn = static_cast<uint64_t>(FaultPoint::segment_after_create);
+    const uint64_t point =
+        random_.one_in(4) ? random_.below(kFaultPoints) : kOwn + random_.below(kFaultPoints - kOwn);
+    return {static_cast<FaultPoint>(point), nth, random_.one_in(3) ? SIGSTOP : SIGKILL};
   }
 
   // One daemon, from its start to its end.

@@ -53,9 +53,9 @@ class Chaos {
   }
 
   Strike choose_strike() {
-    if (random_.one_in(2)) return {};
+    if (random_.one_in(5)) return {};
     // Early passages are those of opening, late ones those of serving.
-    const uint64_t nth = random_.one_in(2) ? 1 : 1 + random_.below(60);
+    const uint64_t nth = random_.one_in(2) ? 1 : 1 + random_.below(12);
     // Mostly the daemon's own points, which come last.
     constexpr auto kOwn = static_cast<uint64_t>(FaultPoint::segment_after_create);
     const uint64_t point =
@@ -67,11 +67,12 @@ class Chaos {
   void live() {
     ++tally_.daemons;
     DaemonProcess daemon(served_.place(), choose_strike());
-    const int64_t end_ns = monotonic_ns() + static_cast<int64_t>(random_.below(400)) * 1'000'000;
+    const int64_t end_ns =
+        monotonic_ns() + static_cast<int64_t>(50 + random_.below(500)) * 1'000'000;
     while (monotonic_ns() < end_ns && !daemon.has_ended()) {
       sleep_us(static_cast<int64_t>(1000 + random_.below(20'000)));
       disturb_payers();
-      if (random_.one_in(6)) daemon.signal(SIGSTOP), ++tally_.stopped;
+      if (random_.one_in(20)) daemon.signal(SIGSTOP), ++tally_.stopped;
       if (random_.one_in(3)) daemon.signal(SIGCONT);
     }
     wake_payers();

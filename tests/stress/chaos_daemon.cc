@@ -35,7 +35,7 @@ class Chaos {
     const int64_t end_ns = monotonic_ns() + static_cast<int64_t>(seconds_) * 1'000'000'000;
     check();  // opens the accounts
     while (monotonic_ns() < end_ns && !testing::Test::HasFailure()) {
-      for (uint64_t lives = 1 + random_.below(4); lives > 0; --lives) live();
+      for (uint64_t lives = 1 + random_.below(3); lives > 0; --lives) live();
       if (random_.one_in(3)) lose_host();
       check();
     }
@@ -68,7 +68,7 @@ class Chaos {
     ++tally_.daemons;
     DaemonProcess daemon(served_.place(), choose_strike());
     const int64_t end_ns =
-        monotonic_ns() + static_cast<int64_t>(50 + random_.below(500)) * 1'000'000;
+        monotonic_ns() + static_cast<int64_t>(100 + random_.below(900)) * 1'000'000;
     while (monotonic_ns() < end_ns && !daemon.has_ended()) {
       sleep_us(static_cast<int64_t>(1000 + random_.below(20'000)));
       disturb_payers();

@@ -112,16 +112,22 @@ bool Checkpoints::must_stop() const {
 // The index of the last entry that was read, 0: none was.
 Result<uint64_t> Checkpoints::copy_records(
     uint64_t from, uint64_t to, const std::function<void(std::span<const uint64_t>)>& sink) const {
+  const auto segments = journal::list_segments(storage_, journal_id_);
+  if (!segments) return segments.error();
+  // The tail that the copy begins at may lag behind all that is kept, in a book that is idle. Then
+  // the ring has those records: what overwrites them moves the tail on.
+  const uint64_t begin =
+      std::max(journal_begin_, segments->empty() ? uint64_t{0} : segments->front().header.next_lsn);
   log::EncodedRecord record;
-  for (; from < std::min(to, journal_begin_); ++from) {
+  for (; from < std::min(to, begin); ++from) {
     if (log::fetch_encoded(store_, from, record) != log::Fetch::got)
       return Error{
           .code = Code::overrun,
-          .detail = "the record at lsn " + std::to_string(from) + ", which is not journaled"};
+          .detail = "the record at lsn " + std::to_string(from) + ", which is not in the journal"};
     sink(record.span());
   }
   // Progress: the journal's.
-  while (std::max(log::durable_position(store_).lsn() + 1, journal_begin_) < to) {
+  while (std::max(log::durable_position(store_).lsn() + 1, begin) < to) {
     if (must_stop() || has_failed()) return Code::wait_cancelled;
     arena::notify(store_.own_event(arena::kDemandEvent));
     std::this_thread::sleep_for(kPoll);
@@ -145,7 +151,9 @@ Result<void> Checkpoints::write() {
   request.index_of = [&](uint64_t lsn) -> uint64_t {
     if (index != 0) return index;
     const auto held = journal::read_records(storage_, journal_id_, lsn, lsn + 1, [](auto) {});
-    return held ? *held : 0;
+    if (held) return *held;
+    const auto end = journal::end_at(storage_, journal_id_, lsn);  // its segment is gone
+    return end ? end->index : 0;
   };
   auto info = journal::write_checkpoint(store_, storage_, request);
   if (!info) return info.error();

@@ -32,7 +32,7 @@ void DaemonPlace::write_config() const {
   file << "book = \"" << book << "\"\n[arena]\ndirectory = \"" << shm << "\"\n";
   for (size_t i = 0; i + 1 < limits.size(); i += 2)
     file << limits[i].substr(2) << " = " << limits[i + 1] << "\n";
-  file << "[journal]\ndirectory = \"" << journal << "\"\nsegment = \"4MiB\"\n";
+  file << "[journal]\ndirectory = \"" << journal << "\"\nsegment = \"4MiB\"\n" << more_config;
 }
 
 DaemonProcess::DaemonProcess(const DaemonPlace& place, const Strike& strike) {

@@ -33,6 +33,8 @@ struct DaemonPlace {
   Words limits{"--accounts", "64",   "--payments", "50000", "--sessions", "16",
                "--records",  "4096", "--leases",   "32",    "--ledgers",  "4"};
 
+  std::string more_config{};  // behind the rest
+
   std::string arena_file() const { return shm + "/casbook." + book; }
   std::string config_file() const { return shm + "/serve.toml"; }
   // Segments of the least size: they are rotated often.

@@ -70,6 +70,10 @@ void DurablePayers::kill_one(uint32_t payer) {
   if (payers_[payer]) payers_[payer]->kill_and_wait();
 }
 
+void DurablePayers::signal_one(uint32_t payer, int number) const {
+  if (payers_[payer]) payers_[payer]->signal(number);
+}
+
 void DurablePayers::kill_all() {
   for (auto& payer : payers_) payer.reset();
 }
@@ -121,8 +125,8 @@ std::optional<Error> DurablePayers::pay_into(Book& book, uint32_t payer) const {
     if (!receipt) return receipt.error();
     const auto took_ns = static_cast<uint64_t>(monotonic_ns() - begun_ns);
     truth.slowest_ns.store_relaxed(std::max(truth.slowest_ns.load_relaxed(), took_ns));
-    truth.position.store_release(receipt->position.value);
     truth.durable.store_release(number);
+    truth.position.store_release(receipt->position.value);
     sleep_us(kPauseUs);
   }
   return {};
@@ -142,7 +146,7 @@ void DurablePayers::check(const Book& book) const {
           << " that were reported durable is not there";
       if (is_there && number == durable) {
         const Position told{truth.position.load_acquire()};
-        // A payer that was killed between the two had not told the last position.
+        // A payer that was killed between the two has told an earlier position.
         EXPECT_GE(info->position.value, told.value);
         const auto reached = book.wait(told, Level::memory, std::chrono::seconds(1));
         EXPECT_TRUE(reached) << reached.error().message();

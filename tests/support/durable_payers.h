@@ -44,6 +44,7 @@ class DurablePayers {
   void stop();
   void kill_one(uint32_t payer);
   void kill_all();
+  void signal_one(uint32_t payer, int number) const;
   void restart_the_dead();
   // One that ended by itself met an answer that it may not get.
   bool have_failed() const { return failures_ != 0; }

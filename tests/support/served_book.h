@@ -16,6 +16,7 @@ class ServedBook {
   explicit ServedBook(uint32_t payers = 2, const std::string& journal = {});
 
   const DaemonPlace& place() const { return place_; }
+  DaemonPlace& place() { return place_; }
   DurablePayers& payers() { return payers_; }
 
   // What a daemon does in its life, in this order: opens the book, is paid through, takes

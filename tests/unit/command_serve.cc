@@ -137,6 +137,22 @@ TEST_F(CommandServe, WithoutADaemonDurableIsRefusedAndSaysWhy) {
   EXPECT_THAT(run({"status", "b"}).out, HasSubstr("nothing is durable"));
 }
 
+// Few commits do not move the tail on, from which a checkpoint copies, and the segments of the
+// records behind it are removed meanwhile.
+TEST_F(CommandServe, CheckpointsOfABookThatIsNearlyIdleGoOn) {
+  auto daemon = serve();
+  open_accounts();
+  for (int life = 0; life < 4; ++life) {
+    ASSERT_EQ(pay("p" + std::to_string(life)).exit_code, 0);
+    const Ended taken = run({"checkpoint", "b"});
+    EXPECT_EQ(taken.exit_code, 0) << taken.err;
+    kill(daemon->pid(), SIGKILL);
+    daemon->wait();
+    daemon = serve();
+  }
+  EXPECT_EQ(stop(*daemon).exit_code, 0);
+}
+
 TEST_F(CommandServe, CheckpointsAndBackupsAreTakenWhileItRuns) {
   auto daemon = serve();
   open_accounts();

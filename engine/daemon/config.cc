@@ -109,11 +109,12 @@ class Section {
   // After all others: is there a key that nobody asked for?
   void refuse_others(std::initializer_list<std::string_view> tables = {}) {
     if (!table_) return;
-    for (const auto& [key, node] : *table_) {
-      const auto is = [&](std::string_view known) { return known == key.str(); };
+    for (const auto& entry : *table_) {
+      const std::string_view key = entry.first.str();
+      const auto is = [key](std::string_view known) { return known == key; };
       if (std::none_of(known_.begin(), known_.end(), is) &&
           std::none_of(tables.begin(), tables.end(), is))
-        note({path(key.str()), "no such key; expected one of " + list_known(tables)});
+        note({path(key), "no such key; expected one of " + list_known(tables)});
     }
   }
 

@@ -37,6 +37,22 @@ Result<Position> newest_sound_checkpoint(const Storage& storage) {
   return Position{};
 }
 
+// Nothing can be read from where the checkpoint ends: the journal begins anew there.
+Result<TailCut> cut_all(const Storage& storage, TailCut cut) {
+  const auto names = storage.list();
+  if (!names) return names.error();
+  cut.is_all = true, cut.last_good = cut.checkpoint;
+  for (const std::string& name : *names) {
+    const auto number = segment_number(name);
+    if (!number) continue;
+    const auto file = storage.open(name, Storage::Access::read);
+    if (!file) return file.error();
+    cut.later.push_back(*number);
+    cut.bytes_lost += (*file)->bytes();
+  }
+  return cut;
+}
+
 }  // namespace
 
 Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
@@ -64,6 +80,7 @@ Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
     cut.offset = (*entry)->offset + round_up_to_block(header.bytes);
   }
   if (cut.damage.empty()) return cut;
+  if (cut.last_good.lsn() < cut.checkpoint.lsn()) return cut_all(storage, std::move(cut));
   for (const Segment& segment : *segments) {
     if (segment.number == cut.segment) cut.bytes_lost += segment.header.bytes - cut.offset;
     if (segment.number <= cut.segment) continue;
@@ -74,13 +91,6 @@ Result<TailCut> find_tail_cut(const Storage& storage, uint64_t journal_id) {
 }
 
 Result<void> cut_tail(Storage& storage, const TailCut& cut) {
-  if (cut.last_good.lsn() < cut.checkpoint.lsn())
-    return Error{.code = Code::damaged,
-                 .detail = storage.describe() +
-                           ": the damage lies in the segment that the checkpoint "
-                           "at lsn " +
-                           std::to_string(cut.checkpoint.lsn()) +
-                           " goes on in, before it: serve from an older copy of that segment"};
   // The newest first, so that those that are left follow each other at any time.
   for (auto number = cut.later.rbegin(); number != cut.later.rend(); ++number) {
     const std::string name = segment_name(*number);
@@ -90,6 +100,7 @@ Result<void> cut_tail(Storage& storage, const TailCut& cut) {
     if (auto done = storage.rename(name, name + ".cut"); !done) return done;
     if (auto done = storage.sync_directory(); !done) return done;
   }
+  if (cut.is_all) return {};
   auto file = storage.open(segment_name(cut.segment), Storage::Access::write);
   if (!file) return file.error();
   return zero(**file, cut.offset);

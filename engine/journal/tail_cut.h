@@ -13,6 +13,7 @@ struct TailCut {
   uint64_t last_index = 0;           // of its entry
   uint64_t segment = 0, offset = 0;  // where the cut is
   std::vector<uint64_t> later;       // segments behind it, lost as a whole
+  bool is_all = false;               // all segments: the damage lies before what the checkpoint covers
   uint64_t bytes_lost = 0;
 };
 // Reads all of the journal. Errors: those of list_segments(): what is damaged there, a segment's

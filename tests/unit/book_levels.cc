@@ -23,6 +23,11 @@ class Levels : public testing::Test {
   }
   // What a daemon does.
   void adopt_journal() { store().control().journal.lo.initialise(7); }
+  void follow_as_a_daemon() {
+    store().control().journal.lo.initialise(0);  // the name is the daemon's in a journaled book
+    must(book_.book.follow("journal", FullPolicy::refuse_payments));
+    adopt_journal();
+  }
   void publish(Position position) { log::publish_durable(store(), position); }
   void set_state(arena::JournalState state, Code code = {}) {
     lines().error_code.store_relaxed(static_cast<uint64_t>(code));
@@ -205,7 +210,7 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   EXPECT_EQ(dead.lag, 1u);
   EXPECT_EQ(dead.sync_p50_us, 128u);
   EXPECT_EQ(dead.sync_p99_us, 4096u);
-  must(book_.book.follow("journal", FullPolicy::refuse_payments));
+  follow_as_a_daemon();
   EXPECT_EQ(book_.book.status().journal.state, "serving");
   set_state(arena::JournalState::failed, Code::io_error);
   EXPECT_EQ(book_.book.status().journal.state, "failed");
@@ -217,7 +222,7 @@ TEST_F(Levels, ACheckpointIsAskedForAndAnswered) {
   adopt_journal();
   set_state(arena::JournalState::serving);
   EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::not_served) << "dead";
-  must(book_.book.follow("journal", FullPolicy::refuse_payments));
+  follow_as_a_daemon();
   EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::wait_timeout);
   EXPECT_EQ(lines().checkpoint_asked.load_relaxed(), 1u);
   std::thread daemon([&] {

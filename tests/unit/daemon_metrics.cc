@@ -91,10 +91,10 @@ TEST_F(DaemonMetrics, CountsWhatHappenedInTheBook) {
 }
 
 TEST_F(DaemonMetrics, TellsHowFarTheJournalIs) {
-  adopt_journal();
   book_.open_with("a", 1);
-  log::publish_durable(below_.store, {book_.book.position().value - 1});
   must(book_.book.follow("journal", FullPolicy::refuse_payments));
+  adopt_journal();
+  log::publish_durable(below_.store, {book_.book.position().value - 1});
   lines().state.store_relaxed(static_cast<uint64_t>(arena::JournalState::no_space));
   lines().segments.store_relaxed(3);
   lines().journal_bytes.store_relaxed(3 << 20);

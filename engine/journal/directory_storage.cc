@@ -17,8 +17,6 @@ using arena::OsFile;
 
 namespace {
 
-constexpr size_t kReadAtOnce = 1 << 20;
-
 // In steps, so that a signal repeats a step and not the whole.
 template <class Transfer>
 int transfer_all(uint64_t offset, uint64_t bytes, Transfer transfer) {
@@ -42,12 +40,14 @@ class DirectoryFile final : public File {
         bytes_(bytes) {}
 
   Result<void> read(uint64_t offset, std::span<std::byte> into) const override {
-    // Asked for at once: the kernel reads a little at a time else.
-    if (into.size() >= kReadAtOnce)
-      (void)readahead(buffered_.fd(), static_cast<off64_t>(offset), 2 * into.size());
+    // Three times as fast where it is much, and never what a failed sync left in the page cache.
+    const bool is_direct = direct_.is_open() && offset % kBlockBytes == 0 &&
+                           into.size() % kBlockBytes == 0 &&
+                           reinterpret_cast<uintptr_t>(into.data()) % kBlockBytes == 0;
+    const int fd = is_direct ? direct_.fd() : buffered_.fd();
     const int failure =
         transfer_all(offset, into.size(), [&](uint64_t at, uint64_t done, uint64_t left) {
-          return pread(buffered_.fd(), into.data() + done, left, static_cast<off_t>(at));
+          return pread(fd, into.data() + done, left, static_cast<off_t>(at));
         });
     if (failure == 0) return {};
     if (failure == ENODATA) return Error{.code = Code::truncated, .detail = path_};
@@ -96,14 +96,14 @@ Result<std::unique_ptr<File>> open_file(const std::string& name, const std::stri
   if (fstat(buffered.fd(), &status) != 0) return disk_error(errno, "stat", path);
   if (!S_ISREG(status.st_mode))
     return Error{.code = Code::foreign_file, .detail = path + " is not a regular file"};
-  // Through the page cache, what a failed sync left there would be read as if it were on the disk.
+  // Without direct I/O, what a failed sync left in the page cache must not be read as if it were on
+  // the disk.
   if (!direct && (flags & O_ACCMODE) == O_RDONLY)
     (void)posix_fadvise(buffered.fd(), 0, 0, POSIX_FADV_DONTNEED);
-  // A journal is read from its beginning: twice the read-ahead. Without it nothing is lost.
-  (void)posix_fadvise(buffered.fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
   OsFile direct_file;
   if (direct)  // EINVAL where the file system cannot: then through the page cache
-    direct_file = OsFile(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW));
+    direct_file =
+        OsFile(::open(path.c_str(), (flags & O_ACCMODE) | O_DIRECT | O_CLOEXEC | O_NOFOLLOW));
   return std::unique_ptr<File>(
       std::make_unique<DirectoryFile>(name, path, std::move(buffered), std::move(direct_file),
                                       static_cast<uint64_t>(status.st_size)));
@@ -175,8 +175,7 @@ Result<std::unique_ptr<File>> DirectoryStorage::create(const std::string& name) 
 
 Result<std::unique_ptr<File>> DirectoryStorage::open(const std::string& name, Access access) const {
   const bool is_written = access == Access::write;
-  return open_file(name, path_of(name), is_written ? O_RDWR : O_RDONLY,
-                   is_written && options_.direct);
+  return open_file(name, path_of(name), is_written ? O_RDWR : O_RDONLY, options_.direct);
 }
 
 Result<void> DirectoryStorage::rename(const std::string& from, const std::string& to) {

@@ -1,7 +1,10 @@
 #include "journal/entry_reader.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+
+#include "base/assert.h"
 
 namespace casbook::journal {
 
@@ -59,6 +62,8 @@ Result<std::vector<Segment>> list_segments(const Storage& storage, uint64_t jour
   return segments;
 }
 
+void EntryReader::FreeMemory::operator()(std::byte* memory) const { std::free(memory); }
+
 EntryReader::EntryReader(const Storage& storage, std::vector<Segment> segments)
     : storage_(storage), segments_(std::move(segments)), cut_index_(segments_.size(), UINT64_MAX) {
   for (size_t i = segments_.size(); i-- > 1;)
@@ -100,15 +105,17 @@ Result<std::span<const std::byte>> EntryReader::window(uint64_t offset, uint64_t
   const bool is_inside = buffer_bytes_ != 0 && offset >= buffer_offset_ &&
                          offset + bytes <= buffer_offset_ + buffer_bytes_;
   if (!is_inside) {
-    buffer_.resize(kWindowBytes);
+    if (!buffer_)
+      buffer_.reset(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, kWindowBytes)));
+    CASBOOK_ASSERT(buffer_);
     buffer_offset_ = offset;
     buffer_bytes_ = std::min(kWindowBytes, file_bytes - offset);
-    if (auto read = file_->read(offset, {buffer_.data(), buffer_bytes_}); !read) {
+    if (auto read = file_->read(offset, {buffer_.get(), buffer_bytes_}); !read) {
       buffer_bytes_ = 0;
       return read.error();
     }
   }
-  return std::span<const std::byte>(buffer_.data() + (offset - buffer_offset_), bytes);
+  return std::span<const std::byte>(buffer_.get() + (offset - buffer_offset_), bytes);
 }
 
 // The bytes of the entry at `offset`, if its header says how many; else some.

@@ -64,7 +64,10 @@ class EntryReader {
   uint64_t seed_ = 0;
   JournalEnd end_;
   bool was_torn_ = false;
-  std::vector<std::byte> buffer_;
+  struct FreeMemory {
+    void operator()(std::byte* memory) const;
+  };
+  std::unique_ptr<std::byte, FreeMemory> buffer_;  // aligned, for direct reads
   uint64_t buffer_offset_ = 0, buffer_bytes_ = 0;
 };
 

@@ -128,7 +128,7 @@ TEST_F(JournalCheckpoint, OfABookInWhichNothingWasCommitted) {
 }
 
 // Every checkpoint that is written while another thread pays as fast as it can.
-TEST_F(JournalCheckpoint, TsanThreadsPayMeanwhile) {
+TEST_F(JournalCheckpoint, IsExactWhilePaymentsGoOn) {
   Session session = must(live_.book.book.open_session());
   base::AtomicU64 is_over{};
   std::thread payer([&] {

@@ -88,7 +88,7 @@ TEST(DaemonEventLog, WhatIsBelowTheLevelIsLeftOut) {
   EXPECT_THAT(wrong.error().detail, HasSubstr("debug, info, warn or error, got \"warning\""));
 }
 
-TEST(DaemonEventLog, LinesOfSeveralThreadsDoNotMix) {
+TEST(DaemonEventLog, LinesOfSeveralWritersDoNotMix) {
   const CapturedErrors errors;
   must(open_event_log("info"));
   constexpr int kThreads = 4, kLines = 200;

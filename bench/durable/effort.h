@@ -15,7 +15,7 @@ struct Effort {
 
   static Effort tiny() {
     return {.accounts = 256,
-            .payments = 400'000,
+            .payments = 1'200'000,
             .blocks = 2,
             .rounds = 4,
             .seconds = 0.02,

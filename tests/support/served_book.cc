@@ -171,6 +171,8 @@ void ServedBook::check_leases(Book& book) {
   EXPECT_GT(grant->lease.token, newest_token_) << "a token comes again";
   newest_token_ = grant->lease.token;
   EXPECT_TRUE(session->release(grant->lease));
+  // A loss of the host would take back a release that is not durable, and the lease be held again.
+  EXPECT_TRUE(book.wait(book.position(), Level::durable, 5s));
 }
 
 }  // namespace casbook::test_support

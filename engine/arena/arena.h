@@ -49,6 +49,12 @@ class Mapping {
   const Geometry& geometry() const { return header().geometry; }
   ControlLines& control() const { return *reinterpret_cast<ControlLines*>(base_ + kControlOffset); }
   JournalLines& journal() const { return *reinterpret_cast<JournalLines*>(base_ + kJournalOffset); }
+  ReplicationLines& replication() const {
+    return *reinterpret_cast<ReplicationLines*>(base_ + kReplicationOffset);
+  }
+  CommitTimeLines& commit_times() const {
+    return *reinterpret_cast<CommitTimeLines*>(base_ + kCommitTimeOffset);
+  }
   template <class T>
   T* region(Region region) const {
     return reinterpret_cast<T*>(base_ + header_.regions[static_cast<uint32_t>(region)].offset);

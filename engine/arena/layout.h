@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 4;
+constexpr uint32_t kFormatVersion = 5;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 
@@ -124,7 +124,8 @@ constexpr uint64_t kControlOffset = 1024;
 static_assert(sizeof(FixedHeader) <= kControlOffset);
 static_assert(kControlOffset + sizeof(ControlLines) <= kPageBytes);
 
-// Durations by powers of two: bucket i counts those below 2^i microseconds, the last one all others.
+// Durations by powers of two: bucket i counts those below 2^i units, the last one all others. The
+// unit is the line's: a microsecond unless noted.
 constexpr uint32_t kDurationBuckets = 24;
 struct DurationLine {
   base::AtomicU64 buckets[kDurationBuckets];
@@ -159,6 +160,61 @@ static_assert(offsetof(JournalLines, sync) == 128 && offsetof(JournalLines, wait
 static_assert(offsetof(JournalLines, directory) == 544);
 
 constexpr uint64_t kJournalOffset = kControlOffset + sizeof(ControlLines);
-static_assert(kJournalOffset + sizeof(JournalLines) <= kPageBytes);
+
+// none: no cluster keeps this book. sealed: it led, and a successor is being built.
+enum class ReplicaRole : uint64_t { none = 0, following = 1, leading = 2, sealed = 3 };
+constexpr uint32_t kNodesMax = 5;
+
+// A node of the cluster, this one too. Statistics, but id.
+struct NodeLine {
+  base::AtomicU64 id;        // 0: no such line
+  base::AtomicU64 received;  // position that it has in memory
+  base::AtomicU64 synced;    // position that it has on disk
+  base::AtomicU64 heard_ms;  // wall clock
+};
+
+// What a cluster's daemon tells those who pay, wait and look on. Writer: the daemon, unless noted.
+struct ReplicationLines {
+  // Read by every commit. CLOCK_MONOTONIC, ns: past it this host's sessions refuse with not_leader;
+  // 0: no cluster, never. A courtesy: safety is the claim, the position and the majority.
+  alignas(64) base::AtomicU64 leading_until_ns;
+  base::AtomicU64 retired;       // 1: another file has, or is about to have, this book's name
+  base::AtomicU64 role;          // ReplicaRole
+  base::AtomicU64 cluster, node;
+  base::AtomicU64 leader, leader_term;  // 0: not known
+  base::AtomicU64 reserved_role;
+  alignas(64) base::AtomicU64 quorum;   // position that a majority has in memory; only grows
+  // Rounds of asking the majority whether this node leads. Writer of the first: whoever asks.
+  base::AtomicU64 confirm_asked, confirmed;
+  base::AtomicU64 elections, step_downs;
+  base::AtomicU64 datagrams_sent, datagrams_received, bytes_sent;
+  alignas(64) base::AtomicU64 leader_address[8];  // text, zero-filled
+  NodeLine nodes[kNodesMax];
+  base::AtomicU64 bytes_received, payload_sent, repairs_asked, repairs_sent, repair_bytes;
+  base::AtomicU64 dropped_forged, dropped_replayed, dropped_foreign, dropped_malformed;
+  base::AtomicU64 unicast_fallback;     // 1: multicast is silent, data goes to each node by itself
+  base::AtomicU64 reserved[2];
+  DurationLine wait;                    // of callers for `quorum`; writer: callers
+  base::AtomicU64 reserved_tail[6];
+};
+static_assert(std::is_standard_layout_v<ReplicationLines> &&
+              std::has_unique_object_representations_v<ReplicationLines>);
+static_assert(offsetof(ReplicationLines, quorum) == 64);
+static_assert(offsetof(ReplicationLines, leader_address) == 128);
+static_assert(offsetof(ReplicationLines, nodes) == 192);
+static_assert(offsetof(ReplicationLines, bytes_received) == 352);
+static_assert(offsetof(ReplicationLines, wait) == 448 && sizeof(ReplicationLines) == 704);
+
+constexpr uint64_t kReplicationOffset = kJournalOffset + sizeof(JournalLines);
+
+// How long commits take, by sample. Unit: 32 ns. Writer: sessions.
+struct CommitTimeLines {
+  alignas(64) DurationLine pay;  // one payment, without waiting for a level
+  base::AtomicU64 reserved[6];
+};
+constexpr uint64_t kCommitTimeOffset = kReplicationOffset + sizeof(ReplicationLines);
+static_assert(std::is_standard_layout_v<CommitTimeLines>);
+static_assert(sizeof(DurationLine) == 208 && sizeof(CommitTimeLines) == 256);
+static_assert(kCommitTimeOffset + sizeof(CommitTimeLines) <= kPageBytes);
 
 }  // namespace casbook::arena

@@ -50,7 +50,9 @@ static_assert(offsetof(SegmentHeader, shape) == 128 && offsetof(SegmentHeader, c
 static_assert(sizeof(SegmentHeader) == 648 && sizeof(SegmentHeader) <= kBlockBytes);
 static_assert(std::has_unique_object_representations_v<SegmentHeader>);
 
-enum class EntryType : uint8_t { records = 1 };  // replication adds its own
+// records: what commits made. Of a cluster also: barrier, by which a leader begins its term; change, a
+// configuration. Those have count 0, and first_lsn is what the next record has.
+enum class EntryType : uint8_t { records = 1, barrier = 2, change = 3 };
 
 // At a multiple of kBlockBytes; the body follows at once, then zeros up to the next block.
 struct EntryHeader {

@@ -75,7 +75,8 @@ namespace casbook {
   CASBOOK_CODE(no_space, 215, false, "no space is left on the disk")                             \
   CASBOOK_CODE(already_served, 216, false, "another daemon serves this book")                    \
   CASBOOK_CODE(foreign_journal, 217, false, "the journal is of another book")                    \
-  CASBOOK_CODE(not_served, 218, false, "no daemon serves this book (casbook serve)")
+  CASBOOK_CODE(not_served, 218, false, "no daemon serves this book (casbook serve)")             \
+  CASBOOK_CODE(book_moved, 219, false, "the book goes on in another file: open it again")
 
 enum class Code : uint16_t {
 #define CASBOOK_CODE(name, number, final, text) name = number,

@@ -115,6 +115,7 @@ TEST(CodeTable, PublishedNumbersStay) {
       {"already_served", 216},
       {"foreign_journal", 217},
       {"not_served", 218},
+      {"book_moved", 219},
   };
   std::map<std::string, unsigned> found;
   for (const Row& row : kTable) found[row.name] = row.number;

@@ -1,0 +1,24 @@
+// Datagrams between nodes, as the transport sees them: lossy, duplicating, reordering.
+//
+// Two kinds implement it: udp_network.h is real sockets; the simulator has virtual ones.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace casbook::replicate {
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  // To every other node at once, where there is multicast. May be dropped, never blocks.
+  virtual void multicast(std::span<const std::byte> datagram) = 0;
+  virtual void unicast(uint64_t node, std::span<const std::byte> datagram) = 0;
+  // What was handed over since the last call leaves now, in as few system calls as possible.
+  virtual void flush() = 0;
+  // Bytes of a datagram that pass without fragments.
+  virtual uint32_t datagram_bytes() const = 0;
+};
+
+}  // namespace casbook::replicate

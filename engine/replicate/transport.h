@@ -1,0 +1,66 @@
+// Between consensus and the network: entries once for all followers, references to them, repair,
+// and sessions that keep control messages in order, each once. All of it sealed (keys.h).
+//
+//   leader    entries --multicast DATA, in fragments--> all
+//             AppendEntries --one reference for those with equal heads--> all or one
+//   follower  delivers the longest prefix of a reference that it has; asks for holes after a delay
+//   both      acknowledgements, votes: unicast, numbered, each delivered once and in order or never
+//
+// A state machine without sockets, threads or clock: the daemon drives it from its threads, the
+// simulator from its events.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "replicate/keys.h"
+#include "replicate/message.h"
+#include "replicate/network.h"
+
+namespace casbook::replicate {
+
+struct TransportOptions {
+  uint64_t cluster = 0, node = 0;
+  std::vector<uint64_t> peers;  // the other nodes
+  uint64_t boot = 0;            // random, of this run of the process: nonces begin anew with it
+  uint64_t shape = 0;           // digest of what has to be equal on all: another one is refused
+  bool is_multicast = true;     // false: every datagram to each node by itself
+  int64_t nak_delay_ns = 1'000'000;
+  uint64_t receive_bytes_max = 32ull << 20;  // entries that came and were not yet referred to
+  uint64_t seed = 1;
+};
+
+struct TransportCounts {
+  uint64_t datagrams_sent = 0, datagrams_received = 0, bytes_sent = 0, bytes_received = 0;
+  uint64_t payload_sent = 0;  // bytes of entries, each counted once however often it is sent
+  uint64_t repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
+  uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
+};
+
+class Transport {
+ public:
+  // `deliver` is called from inside receive() and tick(). All references must outlive it.
+  using Deliver = std::function<void(uint64_t from, Message&& message)>;
+  Transport(const TransportOptions& options, const ClusterKey& key, Network& network,
+            EntrySource& entries, Deliver deliver);
+  ~Transport();
+
+  // Entries that AppendEntries refer to and that were not sent in this term yet go out with them.
+  void send(std::span<const Outgoing> messages, int64_t now_ns);
+  // A datagram as it came. `from` of the network is not trusted.
+  void receive(std::span<const std::byte> datagram, int64_t now_ns);
+  // Repairs, handshakes, silence. Call at deadline_ns() or later.
+  void tick(int64_t now_ns);
+  int64_t deadline_ns() const;
+
+  bool is_falling_back() const;  // multicast is silent while unicast is not
+  const TransportCounts& counts() const;
+  // CLOCK of tick(); when anything sealed came from that node last. 0: never.
+  int64_t heard_ns(uint64_t node) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace casbook::replicate

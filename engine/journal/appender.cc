@@ -37,34 +37,42 @@ Memory aligned_memory(uint64_t bytes) {
 
 }  // namespace
 
-// Room for one entry: its header, whole records behind it.
+// Room for one write: entries, each padded to whole blocks.
 struct Appender::Buffer {
   Memory memory = aligned_memory(kEntryBytesMax);
-  EntryHeader header{};
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;  // of finished entries, padded
   bool is_free = true;
+  // The entry that is being collected, behind them.
+  EntryHeader header{};
+  uint64_t body_bytes = 0;
 
-  std::span<const std::byte> body() const {
-    return {memory.get() + sizeof(EntryHeader), bytes - sizeof(EntryHeader)};
+  std::span<const std::byte> blocks() const { return {memory.get(), bytes}; }
+  std::byte* body() { return memory.get() + bytes + sizeof(EntryHeader); }
+  uint64_t left() const { return kEntryBytesMax - bytes; }
+  void begin() { bytes = body_bytes = 0, header = {}; }
+  void add(std::span<const std::byte> part) {
+    std::memcpy(body() + body_bytes, part.data(), part.size());
+    body_bytes += part.size();
   }
-  std::span<const std::byte> blocks() const { return {memory.get(), round_up_to_block(bytes)}; }
-  void begin() { bytes = sizeof(EntryHeader), header = {}; }
   void add(const log::EncodedRecord& record) {
     if (header.count == 0)
       header.first_lsn = record.position().lsn(),
       header.term = static_cast<uint16_t>(record.position().term());
     ++header.count;
-    std::memcpy(memory.get() + bytes, record.words, record.count * 8);
-    bytes += record.count * 8;
+    add(std::as_bytes(record.span()));
   }
+  // Index, chain and the rest of the header are set.
   void finish(uint64_t seed) {
-    header.magic = kEntryMagic, header.bytes = static_cast<uint32_t>(bytes);
-    header.type = static_cast<uint8_t>(EntryType::records);
-    seal(header, body(), seed);
-    std::memcpy(memory.get(), &header, sizeof header);
-    std::memset(memory.get() + bytes, 0, round_up_to_block(bytes) - bytes);
+    header.magic = kEntryMagic;
+    header.bytes = static_cast<uint32_t>(sizeof header + body_bytes);
+    seal(header, {body(), body_bytes}, seed);
+    std::byte* const at = memory.get() + bytes;
+    std::memcpy(at, &header, sizeof header);
+    const uint64_t padded = round_up_to_block(header.bytes);
+    std::memset(at + header.bytes, 0, padded - header.bytes);
+    bytes += padded;
+    body_bytes = 0;
   }
-  Position last() const { return Position::of(header.term, header.first_lsn + header.count - 1); }
 };
 
 Appender::Appender(Storage& storage, uint64_t journal_id, const BookShape& shape,
@@ -169,16 +177,24 @@ bool Appender::is_busy(const commit::Store& store) {
 
 Result<Appender::Taken> Appender::take(const commit::Store& store) {
   Buffer* buffer = nullptr;
+  uint64_t synced_index = 0;
   {
     const std::lock_guard lock(mutex_);
     if (failure_) return *failure_;
     if (is_busy(store)) return Taken::busy;
     buffer = free_buffer();
+    synced_index = synced_index_;
   }
   const uint64_t room = options_.segment_bytes - end_.offset;
   auto has_any = collect(store, std::min(room, kEntryBytesMax), *buffer);
   if (!has_any) return has_any.error();
   if (buffer->header.count != 0) {
+    const EntryHeader& header = buffer->header;
+    place({.index = end_.index + 1,
+           .first_lsn = header.first_lsn,
+           .count = header.count,
+           .term = header.term},
+          *buffer, synced_index);
     if (auto submitted = submit(*buffer); !submitted) return submitted.error();
     return Taken::submitted;
   }
@@ -206,7 +222,8 @@ Result<bool> Appender::collect(const commit::Store& store, uint64_t room, Buffer
     }
     const bool is_other_term =
         buffer.header.count != 0 && record.position().term() != buffer.header.term;
-    if (is_other_term || buffer.bytes + record.count * 8 > room) return true;
+    const uint64_t bytes = sizeof(EntryHeader) + buffer.body_bytes + record.count * 8;
+    if (is_other_term || bytes > room) return true;
     buffer.add(record);
   }
 }
@@ -253,31 +270,85 @@ Result<Appender::Taken> Appender::begin_segment() {
   return Taken::submitted;
 }
 
-Result<void> Appender::submit(Buffer& buffer) {
+// Numbers and seals the entry that was collected.
+void Appender::place(const EntryImage& entry, Buffer& buffer, uint64_t synced_index) {
   EntryHeader& header = buffer.header;
-  header.index = end_.index + 1, header.chain = end_.chain;
+  header.index = entry.index, header.first_lsn = entry.first_lsn, header.count = entry.count;
+  header.term = entry.term, header.type = static_cast<uint8_t>(entry.type);
+  header.chain = end_.chain, header.synced_index = synced_index;
+  buffer.finish(seed_);
+  end_.offset += round_up_to_block(header.bytes);
+  end_.index = header.index, end_.chain = header.checksum, end_.term = header.term;
+  end_.next_lsn = header.first_lsn + header.count;
+}
+
+// What end_ says now is behind the entries of the buffer.
+Result<void> Appender::submit(Buffer& buffer) {
   bool is_alone = false;
   {
     const std::lock_guard lock(mutex_);
-    header.synced_index = synced_index_;
-    buffer.finish(seed_);
     buffer.is_free = false;
     is_alone = !syncing_ && flights_.empty();
-    flights_.push_back({header.index, buffer.last(), &buffer});
-    if (is_alone) syncing_ = header.index, sync_started_ns_ = base::monotonic_ns();
+    flights_.push_back({end_.index, end_.position(), &buffer});
+    if (is_alone) syncing_ = end_.index, sync_started_ns_ = base::monotonic_ns();
     ++counts_.entries;
-    counts_.bytes += buffer.blocks().size();
-    segment_bytes_used_ += buffer.blocks().size();
+    counts_.bytes += buffer.bytes;
+    segment_bytes_used_ += buffer.bytes;
   }
+  const uint64_t offset = end_.offset - buffer.bytes;
   base::fault_point(FaultPoint::entry_before_write);
-  auto submitted = is_alone ? queue_->write_and_sync(*file_, end_.offset, buffer.blocks(),
-                                                     header.index, header.index | kSyncToken)
-                            : queue_->write(*file_, end_.offset, buffer.blocks(), header.index);
+  auto submitted = is_alone ? queue_->write_and_sync(*file_, offset, buffer.blocks(), end_.index,
+                                                     end_.index | kSyncToken)
+                            : queue_->write(*file_, offset, buffer.blocks(), end_.index);
   if (!submitted) return fail(submitted.error());
-  end_.offset += buffer.blocks().size();
-  end_.index = header.index, end_.chain = header.checksum, end_.term = header.term;
-  end_.next_lsn = header.first_lsn + header.count;
   return {};
+}
+
+bool Appender::is_worth_a_write(std::span<const EntryImage> entries) const {
+  uint64_t records = 0;
+  for (const EntryImage& entry : entries) records += entry.count;
+  return records >= kRecordsWorthAWrite;
+}
+
+Result<Appender::Taken> Appender::append(std::span<const EntryImage> entries,
+                                         std::vector<JournalEnd>& ends) {
+  if (entries.empty()) return Taken::nothing;
+  Buffer* buffer = nullptr;
+  uint64_t synced_index = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
+    buffer = free_buffer();
+    if (!buffer || (syncing_ && !is_worth_a_write(entries))) return Taken::busy;
+    synced_index = synced_index_;
+  }
+  buffer->begin();
+  for (const EntryImage& entry : entries) {
+    CASBOOK_ASSERT(entry.index == end_.index + 1 && entry.first_lsn == end_.next_lsn);
+    const uint64_t room = std::min(options_.segment_bytes - end_.offset, buffer->left());
+    if (entry_bytes(entry) > room) break;
+    buffer->add(entry.body);
+    place(entry, *buffer, synced_index);
+    ends.push_back(end_);
+  }
+  if (buffer->bytes == 0) return Taken::no_segment;
+  if (auto submitted = submit(*buffer); !submitted) return submitted.error();
+  return Taken::submitted;
+}
+
+Result<Appender::Taken> Appender::cut(const JournalEnd& end) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
+    if (!flights_.empty() || syncing_) return Taken::busy;
+    if (!spare_) return Taken::no_segment;
+    written_index_ = synced_index_ = end.index;
+    durable_ = end.position();
+  }
+  const uint64_t segment = end_.segment;  // the next one follows it
+  end_ = end;
+  end_.segment = segment;
+  return begin_segment();
 }
 
 // --- completer ---
@@ -343,6 +414,11 @@ Result<void> Appender::complete() {
 Position Appender::durable() const {
   const std::lock_guard lock(mutex_);
   return durable_;
+}
+
+uint64_t Appender::synced_index() const {
+  const std::lock_guard lock(mutex_);
+  return synced_index_;
 }
 
 bool Appender::is_settled() const {

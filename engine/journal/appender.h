@@ -45,6 +45,19 @@ struct AppenderOptions {
   std::chrono::microseconds prepare_pause{0};
 };
 
+// An entry that somebody else numbered: of a log that a cluster agrees on. Follows the one before.
+struct EntryImage {
+  uint64_t index = 0, first_lsn = 0;
+  uint32_t count = 0;
+  uint16_t term = 0;
+  EntryType type = EntryType::records;
+  std::span<const std::byte> body{};
+};
+// With header and padding.
+constexpr uint64_t entry_bytes(const EntryImage& entry) {
+  return round_up_to_block(sizeof(EntryHeader) + entry.body.size());
+}
+
 struct AppenderCounts {
   uint64_t entries = 0, bytes = 0, syncs = 0, segments = 0;  // segments: begun
 };
@@ -68,11 +81,23 @@ class Appender {
   // the storage answers, or the failure that complete() met.
   Result<Taken> take(const commit::Store& store);
 
+  // Collector, instead of take() where a cluster numbers the entries. As many of them, from the
+  // first on, as fit into one write; `ends` gets the journal's end behind each of those. Never
+  // blocks: no_segment means that roll() has to be called.
+  Result<Taken> append(std::span<const EntryImage> entries, std::vector<JournalEnd>& ends);
+  // Goes on in the next segment. Busy until all is synced; no_segment until prepare_spare(). Syncs,
+  // so it blocks.
+  Result<Taken> roll() { return begin_segment(); }
+  // The same, and what was written behind `end` is cut off: the header of the segment says so (A3).
+  Result<Taken> cut(const JournalEnd& end);
+
   // Completer. Sleeps until a write or sync completes, or wake(). Errors: a write or sync failed;
   // from then on every call answers that.
   Result<void> complete();
   // The last record that is synced, and all before it; {}: none of this journal's.
   Position durable() const;
+  // The last entry that is synced, and all before it.
+  uint64_t synced_index() const;
   // Nothing is under way, and all that was taken is synced.
   bool is_settled() const;
   void wake() { queue_->wake(); }
@@ -84,6 +109,8 @@ class Appender {
 
   // The next record that take() will ask for. Collector, or when nothing runs.
   uint64_t next_lsn() const { return end_.next_lsn; }
+  // Behind what was taken or appended. Collector.
+  const JournalEnd& end() const { return end_; }
   AppenderCounts counts() const;
   // When the sync that completed last was submitted and how long it took, for the statistics.
   struct SyncTime {
@@ -94,9 +121,9 @@ class Appender {
 
  private:
   struct Buffer;
-  // An entry that is written and not yet synced.
+  // Entries that are written and not yet synced.
   struct Flight {
-    uint64_t index;
+    uint64_t index;  // of the last
     Position last;
     Buffer* buffer;  // null: the write has completed
   };
@@ -108,6 +135,8 @@ class Appender {
   Result<void> sync_end();
   void pause_preparing() const;
   Result<Taken> begin_segment();
+  bool is_worth_a_write(std::span<const EntryImage> entries) const;
+  void place(const EntryImage& entry, Buffer& buffer, uint64_t synced_index);
   Result<void> submit(Buffer& buffer);
   Result<void> submit_sync();
   void completed(const Completion& completion);

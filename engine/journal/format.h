@@ -69,6 +69,11 @@ struct EntryHeader {
   uint64_t body_checksum;  // seeded with `index`
   uint64_t checksum;       // of the bytes above, seeded with seed_of(): journal and segment
 };
+// An entry without records, that a cluster's log has for itself.
+constexpr bool is_of_consensus(const EntryHeader& header) {
+  const auto type = static_cast<EntryType>(header.type);
+  return header.count == 0 && (type == EntryType::barrier || type == EntryType::change);
+}
 static_assert(offsetof(EntryHeader, index) == 8 && offsetof(EntryHeader, count) == 24);
 static_assert(offsetof(EntryHeader, term) == 28 && offsetof(EntryHeader, synced_index) == 32);
 static_assert(offsetof(EntryHeader, checksum) == 56 && sizeof(EntryHeader) == 64);

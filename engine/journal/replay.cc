@@ -148,6 +148,7 @@ void Replay::fill(Batch& batch) {
     const EntryHeader& header = (*entry)->header;
     if (header.first_lsn + header.count <= from_lsn_) continue;
     const char* fault = nullptr;
+    if (is_of_consensus(header)) continue;
     if (static_cast<EntryType>(header.type) != EntryType::records)
       fault = "an entry of a type that this program does not know";
     else if ((*entry)->body.size() % sizeof(uint64_t) != 0)

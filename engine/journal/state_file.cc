@@ -19,7 +19,8 @@ struct StateBlock {
   uint64_t magic;
   uint32_t format, bytes;
   uint64_t journal_id, reserved_term;
-  uint64_t reserved[4];
+  uint64_t cluster, node, voted_for;
+  uint64_t reserved;
   uint64_t checksum;  // of the bytes above
 };
 static_assert(sizeof(StateBlock) == 72 && std::has_unique_object_representations_v<StateBlock>);
@@ -49,13 +50,15 @@ Result<JournalState> read_state(const Storage& storage) {
                         std::to_string(kFormat));
   if (block.checksum != checksum_of(block) || block.journal_id == 0)
     return error_in(storage, Code::damaged, "its checksum does not fit");
-  return JournalState{block.journal_id, block.reserved_term};
+  return JournalState{block.journal_id, block.reserved_term, block.cluster, block.node,
+                      block.voted_for};
 }
 
 Result<void> write_state(Storage& storage, const JournalState& state) {
   StateBlock block{};
   block.magic = kMagic, block.format = kFormat, block.bytes = sizeof block;
   block.journal_id = state.journal_id, block.reserved_term = state.reserved_term;
+  block.cluster = state.cluster, block.node = state.node, block.voted_for = state.voted_for;
   block.checksum = checksum_of(block);
   alignas(kBlockBytes) std::byte bytes[kBlockBytes] = {};
   std::memcpy(bytes, &block, sizeof block);

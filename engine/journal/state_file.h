@@ -12,6 +12,8 @@ namespace casbook::journal {
 struct JournalState {
   uint64_t journal_id = 0;
   uint64_t reserved_term = 0;  // terms up to this one may have been seen
+  // Of a node of a cluster: the cluster (0: none), its id there, and for whom it voted in that term.
+  uint64_t cluster = 0, node = 0, voted_for = 0;
 };
 
 // book_missing: the directory has none. Errors: damaged, format_newer, io_error.

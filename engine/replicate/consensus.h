@@ -73,6 +73,9 @@ class Consensus {
   // The log was cut at its old end: entries up to `index` are gone from it. No messages come of it.
   Result<Update> compacted(uint64_t index, int64_t now_ms);
 
+  // False: this node stands for no election, but votes and follows. At first true.
+  void set_may_lead(bool may_lead);
+
   Role role() const;
   uint64_t term() const;
   std::optional<Server> leader() const;  // as far as known, in this term

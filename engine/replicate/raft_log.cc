@@ -1,0 +1,299 @@
+#include "replicate/raft_log.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace casbook::replicate {
+
+using journal::Appender;
+using journal::EntryType;
+using journal::JournalEnd;
+
+namespace {
+
+constexpr size_t kEntriesAWrite = 256;
+
+EntryPtr entry_of(const journal::Entry& read) {
+  const journal::EntryHeader& header = read.header;
+  auto entry = std::make_shared<LogEntry>();
+  entry->index = header.index, entry->term = header.term;
+  entry->type = static_cast<EntryType>(header.type);
+  entry->first_lsn = header.first_lsn, entry->count = header.count;
+  entry->body.assign(read.body.begin(), read.body.end());
+  return entry;
+}
+
+journal::EntryImage image_of(const LogEntry& entry) {
+  return {.index = entry.index,
+          .first_lsn = entry.first_lsn,
+          .count = entry.count,
+          .term = static_cast<uint16_t>(entry.term),
+          .type = entry.type,
+          .body = entry.body};
+}
+
+}  // namespace
+
+RaftLog::RaftLog(journal::Storage& storage, uint64_t journal_id, const RaftLogOptions& options)
+    : storage_(storage), journal_id_(journal_id), options_(options) {}
+
+Result<std::unique_ptr<RaftLog>> RaftLog::open(journal::Storage& storage, uint64_t journal_id,
+                                               const journal::BookShape& shape,
+                                               const Configuration& configuration,
+                                               const RaftLogOptions& options) {
+  auto log = std::unique_ptr<RaftLog>(new RaftLog(storage, journal_id, options));
+  if (auto done = log->read_all(); !done) return done.error();
+  const JournalEnd end = log->places_.empty() ? log->base_ : log->places_.back().end;
+  auto appender = Appender::open(storage, journal_id, shape, end, options.appender);
+  if (!appender) return appender.error();
+  log->appender_ = std::move(*appender);
+  if (log->last() != 0) return log;
+  // A term before all that are voted for, so that every node makes the same entry.
+  auto first = std::make_shared<LogEntry>();
+  first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;
+  first->body = encode(configuration);
+  const EntryPtr entry = first;
+  log->append({&entry, 1});
+  while (log->persisted_index() < 1) {
+    if (auto done = log->pump(); !done) return done.error();
+    if (auto done = log->appender_->complete(); !done) return done.error();
+  }
+  return log;
+}
+
+Result<void> RaftLog::read_all() {
+  auto segments = journal::list_segments(storage_, journal_id_);
+  if (!segments) return segments.error();
+  base_.next_lsn = 1;
+  if (!segments->empty()) {
+    const journal::SegmentHeader& first = segments->front().header;
+    base_.index = first.first_index - 1, base_.term = first.term, base_.chain = first.chain;
+    base_.next_lsn = first.next_lsn, base_.segment = segments->back().number;
+  }
+  const uint64_t last_number = base_.segment;
+  journal::EntryReader reader(storage_, std::move(*segments));
+  // Bounded by the entries.
+  for (;;) {
+    auto read = reader.next();
+    if (!read) return read.error();
+    if (!*read) break;
+    JournalEnd end = reader.end();
+    end.segment = last_number;  // the next one follows the last, wherever it is cut
+    note(entry_of(**read), end);
+    forget_surplus();
+  }
+  handed_over_ = used_ = last();
+  return {};
+}
+
+void RaftLog::note(const EntryPtr& entry, const JournalEnd& end) {
+  const Position before = places_.empty() ? base_.position() : places_.back().last_record;
+  places_.push_back({.term = entry->term,
+                     .next_lsn = entry->first_lsn + entry->count,
+                     .last_record = entry->count ? entry->last() : before,
+                     .type = entry->type,
+                     .memory = entry,
+                     .end = end});
+  if (memory_bytes_ == 0) oldest_in_memory_ = entry->index;
+  memory_bytes_ += entry->body.size() + sizeof(LogEntry);
+  // Those on disk already may go at once.
+  if (end.index != 0) used_ = entry->index;
+}
+
+std::vector<EntryPtr> RaftLog::recovered_entries() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<EntryPtr> entries;
+  entries.reserve(places_.size());
+  for (uint64_t index = base_.index + 1; index <= last(); ++index) {
+    const Place& at = place(index);
+    if (at.memory) {
+      entries.push_back(at.memory);
+      continue;
+    }
+    auto entry = std::make_shared<LogEntry>();
+    entry->index = index, entry->term = at.term, entry->type = at.type;
+    entry->first_lsn = at.next_lsn;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+void RaftLog::append(std::span<const EntryPtr> entries) {
+  const std::lock_guard lock(mutex_);
+  if (entries.empty()) return;
+  CASBOOK_ASSERT(entries.front()->index > base_.index && entries.front()->index <= last() + 1);
+  cut_memory(entries.front()->index - 1);
+  for (EntryPtr entry : entries) {
+    if (entry->count == 0 && entry->first_lsn != behind_last_lsn()) {
+      auto own = std::make_shared<LogEntry>(*entry);
+      own->first_lsn = behind_last_lsn();
+      entry = std::move(own);
+    }
+    CASBOOK_ASSERT(entry->index == last() + 1 && entry->first_lsn == behind_last_lsn());
+    note(entry, {});
+  }
+}
+
+// Entries behind `index` are replaced.
+void RaftLog::cut_memory(uint64_t index) {
+  if (index >= last()) return;
+  if (handed_over_ > index) {
+    cut_ = std::min(cut_.value_or(index), index);
+    handed_over_ = index;
+  }
+  while (last() > index) {
+    if (const EntryPtr& entry = places_.back().memory)
+      memory_bytes_ -= entry->body.size() + sizeof(LogEntry);
+    places_.pop_back();
+  }
+  used_ = std::min(used_, index);
+  oldest_in_memory_ = std::min(oldest_in_memory_, last() + 1);
+}
+
+uint64_t RaftLog::last_index() const {
+  const std::lock_guard lock(mutex_);
+  return last();
+}
+
+uint64_t RaftLog::next_lsn() const {
+  const std::lock_guard lock(mutex_);
+  return behind_last_lsn();
+}
+
+uint64_t RaftLog::term_at(uint64_t index) const {
+  const std::lock_guard lock(mutex_);
+  if (index == base_.index) return base_.term;
+  return index < base_.index || index > last() ? 0 : place(index).term;
+}
+
+Position RaftLog::position_at(uint64_t index) const {
+  const std::lock_guard lock(mutex_);
+  if (index <= base_.index || places_.empty()) return base_.position();
+  return place(std::min(index, last())).last_record;
+}
+
+uint64_t RaftLog::index_of(uint64_t lsn) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::partition_point(places_.begin(), places_.end(),
+                                          [lsn](const Place& at) { return at.next_lsn <= lsn; });
+  return base_.index + 1 + static_cast<uint64_t>(found - places_.begin());
+}
+
+void RaftLog::used(uint64_t index) {
+  const std::lock_guard lock(mutex_);
+  used_ = std::max(used_, std::min(index, last()));
+  forget_surplus();
+}
+
+void RaftLog::forget_surplus() {
+  while (memory_bytes_ > options_.memory_bytes && oldest_in_memory_ <= last()) {
+    Place& at = place(oldest_in_memory_);
+    if (oldest_in_memory_ > used_ || at.end.index == 0) return;
+    // A configuration is small, and consensus asks for all of them.
+    if (at.memory && at.type != EntryType::change) {
+      memory_bytes_ -= at.memory->body.size() + sizeof(LogEntry);
+      at.memory = nullptr;
+    }
+    ++oldest_in_memory_;
+  }
+}
+
+EntryPtr RaftLog::entry(uint64_t index) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (index <= base_.index || index > last()) return nullptr;
+    if (place(index).memory) return place(index).memory;
+  }
+  return read_entry(index);
+}
+
+// From its segment; the next one, which will be asked for next, is then at hand.
+EntryPtr RaftLog::read_entry(uint64_t index) {
+  const std::lock_guard lock(reading_);
+  if (!reader_ || reader_next_ != index) {
+    auto segments = journal::list_segments(storage_, journal_id_);
+    if (!segments) return nullptr;
+    size_t first = 0;
+    for (size_t i = 0; i < segments->size(); ++i)
+      if ((*segments)[i].header.first_index <= index) first = i;
+    // A later segment may have cut what this one begins with; then an earlier one has it.
+    while (first > 0 && (*segments)[first].header.first_index >= index + 1) --first;
+    segments->erase(segments->begin(), segments->begin() + static_cast<ptrdiff_t>(first));
+    reader_ = std::make_unique<journal::EntryReader>(storage_, std::move(*segments));
+  }
+  // Bounded by the entries of one segment.
+  for (;;) {
+    auto read = reader_->next();
+    if (!read || !*read || (*read)->header.index > index) {
+      reader_ = nullptr;
+      return nullptr;
+    }
+    if ((*read)->header.index < index) continue;
+    reader_next_ = index + 1;
+    return entry_of(**read);
+  }
+}
+
+// --- the disk ---
+
+Result<void> RaftLog::pump() {
+  const std::lock_guard lock(mutex_);
+  // Progress: each round hands entries over.
+  while (!wants_roll_ && !cut_ && handed_over_ < last()) {
+    const uint64_t before = handed_over_;
+    if (auto done = hand_over(); !done) return done;
+    if (handed_over_ == before) break;
+  }
+  if (cut_) wants_roll_ = true;
+  return {};
+}
+
+Result<void> RaftLog::hand_over() {
+  std::vector<journal::EntryImage> images;
+  std::vector<JournalEnd> ends;
+  for (uint64_t i = handed_over_ + 1; i <= last() && images.size() < kEntriesAWrite; ++i)
+    images.push_back(image_of(*place(i).memory));
+  auto taken = appender_->append(images, ends);
+  if (!taken) return taken.error();
+  wants_roll_ = *taken == Appender::Taken::no_segment;
+  for (const JournalEnd& end : ends) place(++handed_over_).end = end;
+  return {};
+}
+
+uint64_t RaftLog::persisted_index() const {
+  const std::lock_guard lock(mutex_);
+  return std::min(appender_->synced_index(), cut_.value_or(handed_over_));
+}
+
+bool RaftLog::wants_roll() const {
+  const std::lock_guard lock(mutex_);
+  return wants_roll_;
+}
+
+// The disk is waited for without the mutex: nothing else reaches the appender while a roll is
+// wanted.
+Result<void> RaftLog::roll() {
+  std::optional<uint64_t> cut;
+  JournalEnd end;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!wants_roll_) return {};
+    cut = cut_;
+    if (cut) end = *cut == base_.index ? base_ : place(*cut).end;
+  }
+  auto rolled = cut ? appender_->cut(end) : appender_->roll();
+  if (!rolled) return rolled.error();
+  if (*rolled != Appender::Taken::submitted) return {};
+  const std::lock_guard lock(mutex_);
+  // Cut again meanwhile: that is the next one.
+  if (cut_ == cut) cut_ = {}, wants_roll_ = false;
+  return {};
+}
+
+bool RaftLog::is_settled() const {
+  const std::lock_guard lock(mutex_);
+  return !cut_ && handed_over_ == last() && appender_->is_settled();
+}
+
+}  // namespace casbook::replicate

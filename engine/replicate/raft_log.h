@@ -1,0 +1,115 @@
+// A node's log: entries in memory and on disk, by index. What consensus decides about goes in by
+// append(); the disk follows behind, and says how far it is.
+//
+//   append() --pending--> pump() --appender--> written, synced: persisted_index()
+//      \-- cut: an entry that another leader's replaces takes all behind it away
+//
+// Entries are kept in memory while they are not persisted, committed and used, and as many more as
+// fit into `memory_bytes`; older ones are read from the segments.
+//
+// Thread-safe. append() and pump() never block; roll() does. One thread at a time calls complete(),
+// one prepare_spare() and roll().
+#pragma once
+
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "journal/appender.h"
+#include "journal/entry_reader.h"
+#include "replicate/consensus.h"
+#include "replicate/entry.h"
+
+namespace casbook::replicate {
+
+struct RaftLogOptions {
+  journal::AppenderOptions appender{};
+  uint64_t memory_bytes = 64ull << 20;
+};
+
+class RaftLog : public EntrySource {
+ public:
+  // Reads what the directory has; where it has nothing, entry 1 is made of `configuration`, the
+  // same on every node, and synced. Errors: damaged, foreign_journal, those of the storage.
+  static Result<std::unique_ptr<RaftLog>> open(journal::Storage& storage, uint64_t journal_id,
+                                               const journal::BookShape& shape,
+                                               const Configuration& configuration,
+                                               const RaftLogOptions& options);
+
+  // For Consensus: what lies before the entries kept, and those.
+  uint64_t base_index() const { return base_.index; }
+  uint64_t base_term() const { return base_.term; }
+  std::vector<EntryPtr> recovered_entries() const;
+
+  // From the first one's index on they replace what is there. Their first_lsn is set where they
+  // are consensus's own. Precondition: that index is at most one behind the last.
+  void append(std::span<const EntryPtr> entries);
+  uint64_t last_index() const;
+  // The LSN that the next record will have.
+  uint64_t next_lsn() const;
+  // Null: not kept.
+  EntryPtr entry(uint64_t index) override;
+  uint64_t term_at(uint64_t index) const;  // 0: before the base
+  // The last record at or before `index`, {}: none, or long ago.
+  Position position_at(uint64_t index) const;
+  // The entry that holds the record at `lsn`; the one behind the last record when it has none yet.
+  uint64_t index_of(uint64_t lsn) const;
+  // Entries up to here may leave the memory.
+  void used(uint64_t index);
+
+  // Hands over to the disk what can be. Errors: the disk's, for good.
+  Result<void> pump();
+  // All up to here is synced, and is still what the log has there.
+  uint64_t persisted_index() const;
+  // pump() waits for roll() or for prepare_spare().
+  bool wants_roll() const;
+  Result<void> roll();
+  bool is_settled() const;
+  journal::Appender& appender() { return *appender_; }
+
+ private:
+  // Where each entry is, from the base on.
+  struct Place {
+    uint64_t term;
+    uint64_t next_lsn;     // behind it
+    Position last_record;  // at or before it
+    journal::EntryType type;
+    EntryPtr memory;          // null: on disk only
+    journal::JournalEnd end;  // behind it on disk; index 0: not there yet
+  };
+
+  RaftLog(journal::Storage& storage, uint64_t journal_id, const RaftLogOptions& options);
+  Result<void> read_all();
+  void note(const EntryPtr& entry, const journal::JournalEnd& end);
+  void cut_memory(uint64_t index);
+  Result<void> hand_over();
+  void forget_surplus();
+  EntryPtr read_entry(uint64_t index);
+  const Place& place(uint64_t index) const { return places_[index - base_.index - 1]; }
+  Place& place(uint64_t index) { return places_[index - base_.index - 1]; }
+  uint64_t last() const { return base_.index + places_.size(); }
+  uint64_t behind_last_lsn() const {
+    return places_.empty() ? base_.next_lsn : places_.back().next_lsn;
+  }
+
+  journal::Storage& storage_;
+  const uint64_t journal_id_;
+  const RaftLogOptions options_;
+
+  mutable std::mutex mutex_;  // of all below but the appender's own threads
+  std::unique_ptr<journal::Appender> appender_;
+  journal::JournalEnd base_;
+  std::deque<Place> places_;
+  uint64_t handed_over_ = 0;     // to the appender, up to this index
+  std::optional<uint64_t> cut_;  // the disk has entries behind this one that were replaced
+  bool wants_roll_ = false;
+  uint64_t used_ = 0;
+  uint64_t memory_bytes_ = 0, oldest_in_memory_ = 1;
+
+  // Reading back, one after the other.
+  std::mutex reading_;
+  std::unique_ptr<journal::EntryReader> reader_;
+  uint64_t reader_next_ = 0;
+};
+
+}  // namespace casbook::replicate

@@ -1,0 +1,381 @@
+#include "replicate/replicator.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/probe.h"
+
+namespace casbook::replicate {
+
+using base::Mutant;
+
+namespace {
+
+constexpr int64_t kNsPerMs = 1'000'000;
+// While so many entries are on their way, few records wait for an answer and share the next entry.
+constexpr uint64_t kEntriesUnderWay = 2;
+constexpr uint64_t kRecordsWorthAnEntry = 64;
+constexpr size_t kRoundsKept = 256;
+
+}  // namespace
+
+Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& storage,
+                       const journal::JournalState& state, RaftLog& log, HostedBook& book)
+    : options_(options), storage_(storage), state_(state), log_(log), book_(book) {
+  for (const Server& server : options.configuration.servers)
+    if (server.id != options.self.id) followers_.push_back({.id = server.id});
+}
+
+Result<std::unique_ptr<Replicator>> Replicator::open(
+    const ReplicatorOptions& options, journal::Storage& storage, const journal::JournalState& state,
+    RaftLog& log, Network& network, const ClusterKey& key, HostedBook& book, uint64_t applied,
+    bool needs_rebuild, int64_t now_ns) {
+  auto node = std::unique_ptr<Replicator>(new Replicator(options, storage, state, log, book));
+  node->now_ns_ = now_ns;
+  node->applied_ = applied;
+  node->persisted_ = log.persisted_index();
+  Recovered recovered{.node = options.self.id,
+                      .term = std::max<uint64_t>(state.reserved_term, 1),
+                      .voted_for = state.voted_for,
+                      .base_index = log.base_index(),
+                      .base_term = log.base_term(),
+                      .configuration = options.configuration,
+                      .entries = log.recovered_entries()};
+  auto consensus = Consensus::open(recovered, options.consensus, node->now_ms());
+  if (!consensus) return consensus.error();
+  node->consensus_ = std::move(*consensus);
+  node->transport_ = std::make_unique<Transport>(
+      options.transport, key, network, log, [raw = node.get()](uint64_t from, Message&& message) {
+        raw->on_message(from, std::move(message));
+      });
+  node->term_ = node->consensus_->term();
+  if (needs_rebuild) {
+    node->standing_ = Standing::sealed;
+    node->consensus_->set_may_lead(false);
+  }
+  return node;
+}
+
+// --- events ---
+
+Result<void> Replicator::receive(std::span<const std::byte> datagram, int64_t now_ns) {
+  now_ns_ = now_ns;
+  transport_->receive(datagram, now_ns);
+  if (failure_) return *failure_;
+  return {};
+}
+
+Result<void> Replicator::tick(int64_t now_ns) {
+  now_ns_ = now_ns;
+  transport_->tick(now_ns);
+  if (now_ms() >= consensus_->deadline_ms())
+    if (auto done = carry_out(consensus_->timeout(now_ms())); !done) return done;
+  const bool is_asked = book_.confirm_asked() > confirm_sent_;
+  if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
+  if (failure_) return *failure_;
+  return {};
+}
+
+int64_t Replicator::deadline_ns() const {
+  const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
+  const int64_t deadline = std::min(consensus, transport_->deadline_ns());
+  return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
+}
+
+Result<void> Replicator::disk_moved(int64_t now_ns) {
+  now_ns_ = now_ns;
+  if (auto pumped = log_.pump(); !pumped) return pumped;
+  const uint64_t persisted = log_.persisted_index();
+  if (persisted <= persisted_) return {};
+  persisted_ = persisted;
+  return carry_out(consensus_->persisted(persisted, now_ms()));
+}
+
+bool Replicator::is_window_open() const {
+  return log_.last_index() - consensus_->commit_index() < options_.window_entries &&
+         window_bytes_ < options_.window_bytes;
+}
+
+Result<bool> Replicator::collect(int64_t now_ns) {
+  now_ns_ = now_ns;
+  if (standing_ != Standing::leading || !is_window_open()) return false;
+  if (book_.confirm_asked() > confirm_sent_) begin_round();
+  const uint64_t next = log_.next_lsn();
+  const uint64_t end = book_.end_lsn();
+  if (end <= next) return false;
+  if (log_.last_index() - quorum_index() >= kEntriesUnderWay && end - next < kRecordsWorthAnEntry)
+    return false;
+  auto entry = std::make_shared<LogEntry>();
+  auto taken = book_.take(next, options_.entry_bytes_max, *entry);
+  if (!taken) return taken.error();
+  if (!*taken) return false;
+  CASBOOK_ASSERT(entry->term == led_term_ && entry->first_lsn == next);
+  entry->index = log_.last_index() + 1;
+  in_flight_.emplace_back(entry->index, entry->body.size());
+  window_bytes_ += entry->body.size();
+  if (auto done = carry_out(consensus_->submit(std::move(entry), now_ms())); !done)
+    return done.error();
+  return true;
+}
+
+void Replicator::on_message(uint64_t from, Message&& message) {
+  if (failure_) return;
+  if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
+  auto update = consensus_->receive(from, message, now_ms());
+  bool is_rejected = false;
+  if (update)
+    for (const Outgoing& out : update->messages)
+      if (const auto* result = std::get_if<AppendResult>(&out.message))
+        is_rejected |= result->rejected != 0;
+  if (auto done = carry_out(std::move(update)); !done) {
+    failure_ = done.error();
+    return;
+  }
+  if (const auto* append = std::get_if<AppendEntries>(&message))
+    acknowledge(from, *append, is_rejected);
+}
+
+// That the entries are in memory is told at once; that they are on disk, by consensus.
+void Replicator::acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected) {
+  if (append.term != consensus_->term() || consensus_->role() != Role::follower) return;
+  if (heard_term_ != append.term) heard_term_ = append.term, heard_round_ = matched_ = 0;
+  heard_round_ = std::max(heard_round_, append.round);
+  if (is_rejected) return;
+  const uint64_t matched = append.prev_index + append.entries.size();
+  const bool is_news = matched > matched_;
+  matched_ = std::max(matched_, std::min(matched, log_.last_index()));
+  if (!is_news) return;
+  const Outgoing answer{from, Received{heard_term_, matched_, heard_round_}};
+  transport_->send({&answer, 1}, now_ns_);
+}
+
+// From a follower: how far it is. From the leader: a question for proof that it leads.
+void Replicator::on_received(uint64_t from, const Received& received) {
+  if (received.term != consensus_->term()) return;
+  if (role_ != Role::leader) {
+    const auto leader = consensus_->leader();
+    if (!leader || leader->id != from) return;
+    if (heard_term_ != received.term) heard_term_ = received.term, heard_round_ = matched_ = 0;
+    heard_round_ = std::max(heard_round_, received.round);
+    const Outgoing answer{from, Received{heard_term_, matched_, heard_round_}};
+    transport_->send({&answer, 1}, now_ns_);
+    return;
+  }
+  for (Follower& follower : followers_) {
+    if (follower.id != from) continue;
+    follower.received = std::max(follower.received, received.index);
+    follower.round = std::max(follower.round, received.round);
+  }
+  note_rounds();
+  tell_progress();
+}
+
+// In the order that Raft's proof needs: term and vote, log, messages.
+Result<void> Replicator::carry_out(Result<Update>&& update) {
+  if (!update) return update.error();
+  if (update->has_term_or_vote) {
+    state_.reserved_term = update->term, state_.voted_for = update->voted_for;
+    if (auto written = journal::write_state(storage_, state_); !written) return written;
+  }
+  if (!update->entries.empty()) {
+    const uint64_t first = update->entries.front()->index;
+    persisted_ = std::min(persisted_, first - 1);
+    matched_ = std::min(matched_, first - 1);
+    log_.append(update->entries);
+    if (auto pumped = log_.pump(); !pumped) return pumped;
+  }
+  note_role();
+  for (Outgoing& out : update->messages)
+    if (auto* append = std::get_if<AppendEntries>(&out.message)) append->round = round_;
+  if (!update->messages.empty()) transport_->send(update->messages, now_ns_);
+  tell_progress();
+  return {};
+}
+
+// --- roles ---
+
+void Replicator::note_role() {
+  const Role role = consensus_->role();
+  const uint64_t term = consensus_->term();
+  if (role == role_ && term == term_) return tell_leader();
+  const bool was_leader = role_ == Role::leader;
+  role_ = role, term_ = term;
+  if (was_leader || standing_ == Standing::leading || standing_ == Standing::promoting) step_down();
+  if (role == Role::leader) lead();
+  tell_leader();
+}
+
+void Replicator::lead() {
+  ++counts_.elections;
+  for (Follower& follower : followers_) follower.received = 0, follower.round = 0;
+  rounds_.clear();
+  in_flight_.clear(), window_bytes_ = 0;
+  next_round_ns_ = now_ns_;
+}
+
+// Nothing of that term is claimed from here on, so what the majority never had stays where nobody
+// can be told that it was reached.
+void Replicator::step_down() {
+  ++counts_.step_downs;
+  book_.tell_leading_until(0);
+  in_flight_.clear(), window_bytes_ = 0;
+  if (standing_ != Standing::leading && standing_ != Standing::promoting) return;
+  if (!base::mutated(Mutant::seal_skipped)) book_.seal(led_term_);
+  // Promoting: the task is under way, and promoted() comes to it.
+  if (standing_ == Standing::leading) standing_ = Standing::sealed;
+  consensus_->set_may_lead(false);
+}
+
+Task Replicator::next_task() {
+  if (is_tasked_) return {};
+  if (standing_ == Standing::sealed) {
+    is_tasked_ = true;
+    return {.kind = Task::Kind::rebuild,
+            .entry = nullptr,
+            .committed = log_.position_at(consensus_->commit_index())};
+  }
+  if (standing_ != Standing::following) return {};
+  const uint64_t commit = consensus_->commit_index();
+  if (applied_ < commit) {
+    EntryPtr entry = log_.entry(applied_ + 1);
+    if (!entry) return {};
+    return {.kind = Task::Kind::apply, .entry = std::move(entry), .committed = {}};
+  }
+  // Its own barrier is committed: all that earlier leaders acknowledged is here.
+  const bool is_its_term_begun = commit > 0 && commit <= log_.last_index() &&
+                                 role_ == Role::leader && log_.term_at(commit) == term_;
+  if (!is_its_term_begun) return {};
+  standing_ = Standing::promoting, led_term_ = term_, is_tasked_ = true;
+  return {.kind = Task::Kind::promote, .entry = nullptr, .term = term_, .committed = {}};
+}
+
+void Replicator::applied(uint64_t index) {
+  CASBOOK_ASSERT(index == applied_ + 1);
+  applied_ = index;
+  tell_progress();
+}
+
+void Replicator::promoted(uint64_t term) {
+  CASBOOK_ASSERT(standing_ == Standing::promoting && term == led_term_);
+  is_tasked_ = false;
+  if (role_ == Role::leader && term_ == term) {
+    standing_ = Standing::leading;
+    return;
+  }
+  // Deposed meanwhile, perhaps before the book was open: once more.
+  book_.tell_leading_until(0);
+  book_.seal(term);
+  standing_ = Standing::sealed;
+}
+
+void Replicator::rebuilt(uint64_t index) {
+  CASBOOK_ASSERT(standing_ == Standing::sealed);
+  is_tasked_ = false;
+  standing_ = Standing::following;
+  applied_ = index;
+  quorum_told_ = durable_told_ = {};
+  leader_told_ = {}, leader_term_told_ = 0;
+  consensus_->set_may_lead(true);
+  tell_leader();
+  tell_progress();
+}
+
+// --- what is reached ---
+
+// The greatest that a majority has at least.
+uint64_t Replicator::majority_of(std::vector<uint64_t> values) const {
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end(), std::greater<>());
+  return *middle;
+}
+
+// Of entries of its own term only, as with commits (Raft's figure 8); else what is committed.
+uint64_t Replicator::quorum_index() const {
+  const uint64_t commit = consensus_->commit_index();
+  if (role_ != Role::leader) return commit;
+  std::vector<uint64_t> received{log_.last_index()};
+  for (const Follower& follower : followers_)
+    received.push_back(std::max(follower.received, consensus_->match_index(follower.id)));
+  const uint64_t index = majority_of(std::move(received));
+  const bool is_own = log_.term_at(index) == term_ || base::mutated(Mutant::quorum_of_other_terms);
+  return index > commit && is_own ? index : commit;
+}
+
+void Replicator::tell_progress() {
+  const uint64_t commit = consensus_->commit_index();
+  // Progress: each round takes one off.
+  while (!in_flight_.empty() && in_flight_.front().first <= commit) {
+    window_bytes_ -= in_flight_.front().second;
+    in_flight_.pop_front();
+  }
+  if (standing_ == Standing::leading) {
+    const Position durable = log_.position_at(commit);
+    if (durable > durable_told_) book_.tell_durable(durable_told_ = durable);
+    const Position quorum = std::max(durable, log_.position_at(quorum_index()));
+    if (quorum > quorum_told_) book_.tell_quorum(quorum_told_ = quorum);
+    log_.used(commit);
+  } else if (standing_ == Standing::following) {
+    const Position durable = log_.position_at(applied_);
+    if (durable > durable_told_) {
+      book_.tell_durable(durable_told_ = durable);
+      book_.tell_quorum(quorum_told_ = durable);
+    }
+    log_.used(applied_);
+  }
+}
+
+void Replicator::tell_leader() {
+  const auto leader = role_ == Role::leader ? std::optional(options_.self) : consensus_->leader();
+  if (leader == leader_told_ && term_ == leader_term_told_) return;
+  leader_told_ = leader, leader_term_told_ = term_;
+  book_.tell_leader(leader, term_);
+}
+
+// --- proof that this node leads ---
+
+void Replicator::begin_round() {
+  ++round_;
+  confirm_sent_ = book_.confirm_asked();
+  rounds_.push_back({round_, confirm_sent_, now_ns_});
+  if (rounds_.size() > kRoundsKept) rounds_.pop_front();
+  next_round_ns_ = now_ns_ + options_.consensus.heartbeat_ms * kNsPerMs;
+  std::vector<Outgoing> questions;
+  for (const Follower& follower : followers_)
+    questions.push_back({follower.id, Received{term_, 0, round_}});
+  transport_->send(questions, now_ns_);
+}
+
+void Replicator::note_rounds() {
+  std::vector<uint64_t> heard{round_};
+  for (const Follower& follower : followers_) heard.push_back(follower.round);
+  const uint64_t proven = base::mutated(Mutant::round_unproven)
+                              ? *std::max_element(heard.begin(), heard.end())
+                              : majority_of(std::move(heard));
+  // Progress: each round takes one off.
+  while (!rounds_.empty() && rounds_.front().number <= proven) {
+    const Round round = rounds_.front();
+    rounds_.pop_front();
+    if (standing_ != Standing::leading) continue;
+    // Nobody else is voted for within an election timeout of hearing from this node; less a part
+    // for clocks that run apart.
+    const int64_t timeout = options_.consensus.election_timeout_ms * kNsPerMs;
+    book_.tell_leading_until(round.sent_ns + timeout - timeout / 8);
+    book_.tell_confirmed(round.asked);
+  }
+}
+
+std::vector<Replicator::NodeState> Replicator::nodes() const {
+  std::vector<NodeState> nodes{{.id = options_.self.id,
+                                .received_index = log_.last_index(),
+                                .synced_index = persisted_,
+                                .heard_ns = now_ns_}};
+  for (const Follower& follower : followers_)
+    nodes.push_back(
+        {.id = follower.id,
+         .received_index = role_ == Role::leader ? follower.received : 0,
+         .synced_index = role_ == Role::leader ? consensus_->match_index(follower.id) : 0,
+         .heard_ns = transport_->heard_ns(follower.id)});
+  return nodes;
+}
+
+}  // namespace casbook::replicate

@@ -1,0 +1,176 @@
+// A node of the cluster: consensus, log, transport and book, put together. Decides what goes out,
+// what the book has to do next, and what callers may be told.
+//
+//   collect()    leader: records of the book -> an entry -> consensus -> disk, network
+//   receive()    datagrams -> consensus, acknowledgements -> what is reached
+//   disk_moved() what is synced -> consensus
+//   tick()       heartbeats, elections, repairs, rounds of proof
+//   next_task()  what the book's own thread does: apply, promote, rebuild
+//
+// Standing of the book:
+//
+//   following --elected, all up to the barrier applied--> promoting --OPEN(term)--> leading
+//       ^                                                                             |
+//       |                                              deposed: SEAL(term), at once   |
+//       +------- a new arena, up to what is committed ------------ sealed <-----------+
+//
+// A state machine: one caller at a time, no threads, no clock. PROTOCOL.md has the rules.
+#pragma once
+
+#include <array>
+
+#include "journal/state_file.h"
+#include "replicate/raft_log.h"
+#include "replicate/transport.h"
+
+namespace casbook::replicate {
+
+// The book, as a node sees it. Called under whatever keeps the Replicator's callers apart; none of
+// these blocks.
+class HostedBook {
+ public:
+  virtual ~HostedBook() = default;
+  // No commit of that term is claimed any more once this returns.
+  virtual void seal(uint64_t term) = 0;
+  // Whole records from `from_lsn` on, of one term, into `entry`: first_lsn, count, term, body.
+  // False: there is none.
+  virtual Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entry) = 0;
+  virtual uint64_t end_lsn() const = 0;  // one behind the last record, about
+  virtual void tell_quorum(Position position) = 0;
+  virtual void tell_durable(Position position) = 0;
+  virtual void tell_leader(const std::optional<Server>& leader, uint64_t term) = 0;
+  virtual void tell_leading_until(int64_t ns) = 0;  // 0: not leading
+  // Requests for proof that this node leads, counted; and those that were proven.
+  virtual uint64_t confirm_asked() const = 0;
+  virtual void tell_confirmed(uint64_t asked) = 0;
+};
+
+struct ReplicatorOptions {
+  Server self;
+  Configuration configuration;
+  ConsensusOptions consensus{};
+  TransportOptions transport{};
+  uint64_t entry_bytes_max = 32 << 10;
+  // Not committed yet, at most; bounds what a deposed leader has to unlearn entry by entry (D4).
+  uint64_t window_entries = 4096;
+  uint64_t window_bytes = 16ull << 20;
+};
+
+enum class Standing { following, promoting, leading, sealed };
+
+struct Task {
+  enum class Kind {
+    none,
+    apply,    // `entry` to the book, then applied(entry->index)
+    promote,  // OPEN(term) and what belongs to it, then promoted(term)
+    rebuild,  // a new arena, at least to `committed` of the log or less; then rebuilt(index)
+  };
+  Kind kind = Kind::none;
+  EntryPtr entry;
+  uint64_t term = 0;
+  Position committed;
+};
+
+class Replicator {
+ public:
+  // `state` as read from the storage, of this cluster and node. `applied`: entries up to this index
+  // are in the book already; `needs_rebuild`: the book may have more than the log, or there is
+  // none.
+  static Result<std::unique_ptr<Replicator>> open(const ReplicatorOptions& options,
+                                                  journal::Storage& storage,
+                                                  const journal::JournalState& state, RaftLog& log,
+                                                  Network& network, const ClusterKey& key,
+                                                  HostedBook& book, uint64_t applied,
+                                                  bool needs_rebuild, int64_t now_ns);
+
+  // Errors of all: the node cannot go on (disk of the state file, consensus out of memory, a term
+  // beyond the last).
+  Result<void> receive(std::span<const std::byte> datagram, int64_t now_ns);
+  Result<void> tick(int64_t now_ns);
+  int64_t deadline_ns() const;
+  // True: there may be more at once.
+  Result<bool> collect(int64_t now_ns);
+  Result<void> disk_moved(int64_t now_ns);
+
+  Task next_task();
+  void applied(uint64_t index);
+  void promoted(uint64_t term);
+  void rebuilt(uint64_t index);
+
+  Standing standing() const { return standing_; }
+  Role role() const { return consensus_->role(); }
+  uint64_t term() const { return consensus_->term(); }
+  uint64_t commit_index() const { return consensus_->commit_index(); }
+  uint64_t applied_index() const { return applied_; }
+  std::optional<Server> leader() const { return consensus_->leader(); }
+  struct NodeState {
+    uint64_t id = 0, received_index = 0, synced_index = 0;
+    int64_t heard_ns = 0;
+  };
+  // As the leader knows; this node itself among them.
+  std::vector<NodeState> nodes() const;
+  struct Counts {
+    uint64_t elections = 0, step_downs = 0;
+  };
+  const Counts& counts() const { return counts_; }
+  const Transport& transport() const { return *transport_; }
+
+ private:
+  struct Follower {
+    uint64_t id = 0, received = 0, round = 0;
+  };
+  struct Round {
+    uint64_t number = 0, asked = 0;
+    int64_t sent_ns = 0;
+  };
+
+  Replicator(const ReplicatorOptions& options, journal::Storage& storage,
+             const journal::JournalState& state, RaftLog& log, HostedBook& book);
+  void on_message(uint64_t from, Message&& message);
+  void on_received(uint64_t from, const Received& received);
+  void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
+  Result<void> carry_out(Result<Update>&& update);
+  void note_role();
+  void lead();
+  void step_down();
+  void tell_progress();
+  void tell_leader();
+  uint64_t majority_of(std::vector<uint64_t> values) const;
+  uint64_t quorum_index() const;
+  void begin_round();
+  void note_rounds();
+  bool is_window_open() const;
+  int64_t now_ms() const { return now_ns_ / 1'000'000; }
+
+  const ReplicatorOptions options_;
+  journal::Storage& storage_;
+  journal::JournalState state_;
+  RaftLog& log_;
+  HostedBook& book_;
+  std::unique_ptr<Consensus> consensus_;
+  std::unique_ptr<Transport> transport_;
+  std::optional<Error> failure_;  // met inside a delivery
+  int64_t now_ns_ = 0;
+
+  Standing standing_ = Standing::following;
+  Role role_ = Role::follower;
+  uint64_t term_ = 0;       // that role_ was noted in
+  uint64_t led_term_ = 0;   // that the book was or is being opened for
+  bool is_tasked_ = false;  // promote or rebuild is under way
+  uint64_t applied_ = 0, persisted_ = 0;
+  uint64_t window_bytes_ = 0;                            // of entries that are not committed
+  std::deque<std::pair<uint64_t, uint64_t>> in_flight_;  // {index, bytes}
+  Position quorum_told_, durable_told_;
+  std::optional<Server> leader_told_;
+  uint64_t leader_term_told_ = 0;
+
+  std::vector<Follower> followers_;
+  uint64_t round_ = 0, confirm_sent_ = 0;
+  std::deque<Round> rounds_;
+  int64_t next_round_ns_ = 0;
+  // As a follower: of the term heard_term_.
+  uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
+  Counts counts_;
+};
+
+}  // namespace casbook::replicate

@@ -1,14 +1,11 @@
 #include "daemon/keeper.h"
 
-#include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "arena/duration_line.h"
 #include "base/clock.h"
 #include "daemon/event_log.h"
+#include "daemon/short_slices.h"
 #include "log/durable.h"
 
 namespace casbook::daemon {
@@ -26,30 +23,6 @@ void block_signals() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-}
-
-// As struct sched_attr of the kernel, which the C library does not have.
-struct SchedulingAttributes {
-  uint32_t size, policy;
-  uint64_t flags;
-  int32_t nice;
-  uint32_t priority;
-  uint64_t runtime_ns, deadline_ns, period_ns;
-};
-
-// Little at a time and soon: callers wait for these threads on processors that others keep busy. A
-// kernel before 6.12 knows no slices, and then nothing changes.
-void ask_for_short_slices() {
-  constexpr uint64_t kSliceNs = 100'000;
-  const SchedulingAttributes wanted{.size = sizeof wanted,
-                                    .policy = SCHED_OTHER,
-                                    .flags = 0,
-                                    .nice = getpriority(PRIO_PROCESS, 0),
-                                    .priority = 0,
-                                    .runtime_ns = kSliceNs,
-                                    .deadline_ns = 0,
-                                    .period_ns = 0};
-  (void)syscall(SYS_sched_setattr, 0, &wanted, 0);
 }
 
 }  // namespace

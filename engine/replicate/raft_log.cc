@@ -180,10 +180,33 @@ uint64_t RaftLog::index_of(uint64_t lsn) const {
   return base_.index + 1 + static_cast<uint64_t>(found - places_.begin());
 }
 
+bool RaftLog::holds(Position position) const {
+  if (position.value == 0) return true;
+  const uint64_t index = index_of(position.lsn());
+  const std::lock_guard lock(mutex_);
+  if (position.lsn() < base_.next_lsn) return true;
+  return index <= last() && place(index).term == position.term();
+}
+
 void RaftLog::used(uint64_t index) {
   const std::lock_guard lock(mutex_);
   used_ = std::max(used_, std::min(index, last()));
   forget_surplus();
+}
+
+bool RaftLog::compact(uint64_t index) {
+  const std::lock_guard lock(mutex_);
+  if (index > used_ || index > handed_over_ || cut_) return false;
+  // Progress: each round takes one off.
+  while (base_.index < index) {
+    const Place& at = places_.front();
+    if (at.end.index == 0) return false;
+    base_ = at.end;
+    if (at.memory) memory_bytes_ -= at.memory->body.size() + sizeof(LogEntry);
+    places_.pop_front();
+  }
+  oldest_in_memory_ = std::max(oldest_in_memory_, base_.index + 1);
+  return true;
 }
 
 void RaftLog::forget_surplus() {

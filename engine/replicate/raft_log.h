@@ -52,8 +52,13 @@ class RaftLog : public EntrySource {
   uint64_t term_at(uint64_t index) const;  // 0: before the base
   // The last record at or before `index`, {}: none, or long ago.
   Position position_at(uint64_t index) const;
+  // Whether the record at that LSN is of that term; true where it lies before the base.
+  bool holds(Position position) const;
   // The entry that holds the record at `lsn`; the one behind the last record when it has none yet.
   uint64_t index_of(uint64_t lsn) const;
+  // Segments with entries up to here are gone, or will not be read again. False: some of them are
+  // not used or not persisted yet.
+  bool compact(uint64_t index);
   // Entries up to here may leave the memory.
   void used(uint64_t index);
 

@@ -51,7 +51,7 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
   node->term_ = node->consensus_->term();
   if (needs_rebuild) {
     node->standing_ = Standing::sealed;
-    node->consensus_->set_may_lead(false);
+    node->decide_may_lead();
   }
   return node;
 }
@@ -91,6 +91,27 @@ Result<void> Replicator::disk_moved(int64_t now_ns) {
   return carry_out(consensus_->persisted(persisted, now_ms()));
 }
 
+Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
+  now_ns_ = now_ns;
+  if (is_able == is_able_) return {};
+  is_able_ = is_able;
+  decide_may_lead();
+  if (is_able || role_ != Role::leader) return {};
+  uint64_t best = 0, best_match = 0;
+  for (const Follower& follower : followers_) {
+    const uint64_t match = consensus_->match_index(follower.id);
+    if (best == 0 || match > best_match) best = follower.id, best_match = match;
+  }
+  // Refused while another transfer is under way: that one will do.
+  auto update = consensus_->transfer(best, now_ms());
+  return update ? carry_out(std::move(update)) : Result<void>();
+}
+
+Result<void> Replicator::compacted(uint64_t index, int64_t now_ns) {
+  now_ns_ = now_ns;
+  return carry_out(consensus_->compacted(index, now_ms()));
+}
+
 bool Replicator::is_window_open() const {
   return log_.last_index() - consensus_->commit_index() < options_.window_entries &&
          window_bytes_ < options_.window_bytes;
@@ -98,7 +119,9 @@ bool Replicator::is_window_open() const {
 
 Result<bool> Replicator::collect(int64_t now_ns) {
   now_ns_ = now_ns;
-  if (standing_ != Standing::leading || !is_window_open()) return false;
+  // Promoting too: behind OPEN the leases are renewed, and their records need the room of the ring.
+  const bool is_open = standing_ == Standing::leading || standing_ == Standing::promoting;
+  if (!is_open || !is_window_open()) return false;
   if (book_.confirm_asked() > confirm_sent_) begin_round();
   const uint64_t next = log_.next_lsn();
   const uint64_t end = book_.end_lsn();
@@ -223,7 +246,7 @@ void Replicator::step_down() {
   if (!base::mutated(Mutant::seal_skipped)) book_.seal(led_term_);
   // Promoting: the task is under way, and promoted() comes to it.
   if (standing_ == Standing::leading) standing_ = Standing::sealed;
-  consensus_->set_may_lead(false);
+  decide_may_lead();
 }
 
 Task Replicator::next_task() {
@@ -266,6 +289,7 @@ void Replicator::promoted(uint64_t term) {
   book_.tell_leading_until(0);
   book_.seal(term);
   standing_ = Standing::sealed;
+  decide_may_lead();
 }
 
 void Replicator::rebuilt(uint64_t index) {
@@ -275,7 +299,7 @@ void Replicator::rebuilt(uint64_t index) {
   applied_ = index;
   quorum_told_ = durable_told_ = {};
   leader_told_ = {}, leader_term_told_ = 0;
-  consensus_->set_may_lead(true);
+  decide_may_lead();
   tell_leader();
   tell_progress();
 }

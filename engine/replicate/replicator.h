@@ -91,6 +91,11 @@ class Replicator {
   // True: there may be more at once.
   Result<bool> collect(int64_t now_ns);
   Result<void> disk_moved(int64_t now_ns);
+  // False: this node has no room on its disk. It leads no longer than another can, and stands for
+  // no election, but follows.
+  Result<void> set_able(bool is_able, int64_t now_ns);
+  // The log lost its old end.
+  Result<void> compacted(uint64_t index, int64_t now_ns);
 
   Task next_task();
   void applied(uint64_t index);
@@ -140,6 +145,7 @@ class Replicator {
   void begin_round();
   void note_rounds();
   bool is_window_open() const;
+  void decide_may_lead() { consensus_->set_may_lead(is_able_ && standing_ != Standing::sealed); }
   int64_t now_ms() const { return now_ns_ / 1'000'000; }
 
   const ReplicatorOptions options_;
@@ -157,6 +163,7 @@ class Replicator {
   uint64_t term_ = 0;       // that role_ was noted in
   uint64_t led_term_ = 0;   // that the book was or is being opened for
   bool is_tasked_ = false;  // promote or rebuild is under way
+  bool is_able_ = true;
   uint64_t applied_ = 0, persisted_ = 0;
   uint64_t window_bytes_ = 0;                            // of entries that are not committed
   std::deque<std::pair<uint64_t, uint64_t>> in_flight_;  // {index, bytes}

@@ -146,6 +146,13 @@ void Hosts::enter(uint32_t host) const {
   _exit(kCannotEnter);
 }
 
+void Hosts::enter_network(uint32_t host) const {
+  if (setns(hosts_[host - 1].network, CLONE_NEWNET) == 0) return;
+  std::fprintf(stderr, "the network of host %u cannot be entered: %s\n", host,
+               std::strerror(errno));
+  _exit(kCannotEnter);
+}
+
 bool Hosts::lose_memory(uint32_t host) const {
   return Child([&] {
            enter(host);

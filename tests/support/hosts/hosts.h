@@ -52,6 +52,8 @@ class Hosts {
   // The calling process, a fork that has one thread, becomes one of that host, in its folder; it
   // ends with 126 where that fails. Open descriptors and mappings stay with it.
   void enter(uint32_t host) const;
+  // The calling thread, and those that it starts, have the network of that host and nothing else.
+  void enter_network(uint32_t host) const;
   // What a loss of power does to memory: /dev/shm is empty. End the host's processes first: what
   // they have mapped lives on unseen.
   bool lose_memory(uint32_t host) const;

@@ -34,12 +34,10 @@ inline std::string cluster_config(const Hosts& hosts, uint32_t host, const Clust
          "[journal]\ndirectory = " + quoted(hosts.disk(host) + "/journal") +
          "segment = " + quoted(plan.segment) + plan.more + "[cluster]\nid = " + quoted(plan.id) +
          "node = " + std::to_string(host) + "\nnodes = [" + nodes +
-         "]\ninterface = " + quoted(Hosts::address(host)) +
-         "group = " + quoted(std::string(kClusterGroup) + ":" + std::to_string(kGroupPort)) +
+         "]\ngroup = " + quoted(std::string(kClusterGroup) + ":" + std::to_string(kGroupPort)) +
          "mode = " + quoted(plan.mode) + "key_file = " + quoted(plan.key_file) +
-         "election_timeout_ms = " + std::to_string(plan.election_timeout_ms) +
-         "\nheartbeat_ms = " + std::to_string(plan.heartbeat_ms) +
-         "\nmtu = " + std::to_string(plan.mtu) + "\n";
+         "election_timeout = \"" + std::to_string(plan.election_timeout_ms) +
+         "ms\"\nheartbeat = \"" + std::to_string(plan.heartbeat_ms) + "ms\"\nmtu = " + std::to_string(plan.mtu) + "\n";
 }
 
 }  // namespace casbook::test_support

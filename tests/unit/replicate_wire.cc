@@ -279,6 +279,8 @@ TEST(Wire, RefusesReferencesThatContradictThemselves) {
   expect_refused(
       good, [](auto& f) { f.runs.items[0].count = 0; }, "empty run");
   expect_refused(
+      good, [](auto& f) { f.runs.items[0].count = kReferenceEntriesMax; }, "too many");
+  expect_refused(
       good, [](auto& f) { f.runs.items[0].term = 1; }, "terms that fall");
   expect_refused(
       good, [](auto& f) { f.runs.items[1].term = 6; }, "a term of the future");

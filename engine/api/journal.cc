@@ -135,7 +135,8 @@ Result<void> wait_for_answer(const Core& core, uint64_t ticket, std::chrono::mil
 }  // namespace api
 
 Result<Position> Book::request_checkpoint(std::chrono::milliseconds timeout) {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
   if (!core.attachment) return Code::read_only;
   arena::JournalLines& lines = core.mapping->journal();

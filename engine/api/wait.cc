@@ -23,6 +23,8 @@ constexpr int64_t kWaitMsMax = 100ll * 365 * 24 * 3600 * 1000;
 
 bool has_reached(const commit::Store& store, Position position, Level level) {
   if (level == Level::memory) return position.lsn() < log::log_end(store);
+  // What a majority has on disk it has in memory.
+  if (level == Level::quorum && position.lsn() <= log::quorum_position(store).lsn()) return true;
   return position.lsn() <= log::durable_position(store).lsn();
 }
 
@@ -41,6 +43,10 @@ std::optional<std::string> why_no_further(const commit::Store& store) {
   }
 }
 
+arena::DurationLine& wait_line_of(const commit::Store& store, Level level) {
+  return level == Level::quorum ? store.replication().wait : store.mapping().journal().wait;
+}
+
 Error error_of(Code code, std::string detail) {
   return {.code = code, .detail = std::move(detail)};
 }
@@ -49,8 +55,9 @@ Error error_of(Code code, std::string detail) {
 
 Result<void> check_level(const Core& core, Level level) {
   if (level == Level::memory) return {};
-  if (level == Level::quorum)
+  if (level == Level::quorum && !core.store.is_replicated())
     return error_of(Code::level_unavailable, "no other host keeps this book");
+  if (level == Level::quorum) return {};
   if (!log::is_journaled(core.store))
     return error_of(Code::level_unavailable,
                     "no daemon keeps a journal of this book (casbook serve)");
@@ -64,9 +71,10 @@ Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout, bool is_known_held) {
   const commit::Store& store = core.store;
   // What is durable already stays so, whatever became of the journal.
-  if (level == Level::quorum || (level == Level::durable && !log::is_journaled(store)))
+  if ((level == Level::quorum && !store.is_replicated()) ||
+      (level == Level::durable && !log::is_journaled(store)))
     return check_level(core, level);
-  const bool is_told = level == Level::durable && core.attachment;
+  const bool is_told = level != Level::memory && core.attachment;
   const auto wanted = std::min(timeout, std::chrono::milliseconds(kWaitMsMax));
   const int64_t began = base::monotonic_ns();
   const int64_t until = began + std::chrono::nanoseconds(wanted).count();
@@ -86,9 +94,11 @@ Result<void> wait(const Core& core, Position position, Level level,
     const int64_t now = base::monotonic_ns();
     if (is_reached) {
       if (is_told && has_waited)
-        arena::add_duration(store.mapping().journal().wait, std::chrono::nanoseconds(now - began));
+        arena::add_duration(wait_line_of(store, level), std::chrono::nanoseconds(now - began));
       return {};
     }
+    // What was published before it retired was answered; from here on another file knows.
+    if (core.has_retired()) return Code::book_moved;
     if (level == Level::durable)
       if (auto why = why_no_further(store)) return error_of(Code::outcome_unknown, *why);
     if (now >= until) return Code::outcome_unknown;

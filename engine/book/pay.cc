@@ -125,7 +125,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
                            bool slow, Result<Receipt>& answer) {
   set_.clear();
   // [gate] Before everything but bad arguments.
-  if (!(store_.control().gate.load_acquire() & 1)) {
+  if (!(store_.control().gate.load_acquire() & 1 && store_.is_leading())) {
     answer = refusal(store_.closed_code());
     return Step::answered;
   }

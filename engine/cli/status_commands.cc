@@ -2,6 +2,7 @@
 #include "base/duration.h"
 #include "cli/answers.h"
 #include "cli/arguments.h"
+#include "cli/cluster_json.h"
 #include "cli/time_text.h"
 
 namespace casbook::cli {
@@ -90,7 +91,8 @@ Json status_json(const BookStatus& status) {
           {"records_max", status.records_max},
           {"takeovers", status.takeovers},
           {"followers", followers_json(status)},
-          {"journal", journal_json(status.journal)}};
+          {"journal", journal_json(status.journal)},
+          {"cluster", cluster_json(status.cluster)}};
 }
 
 std::string of_at_most(uint64_t count, uint64_t max) {
@@ -151,6 +153,7 @@ Json status_for_people(const BookStatus& status) {
       {"takeovers", status.takeovers},
       {"followers", followers_json(status)}};
   add_journal_for_people(status.journal, object);
+  if (status.cluster.clustered) add_cluster_for_people(status.cluster, object);
   return object;
 }
 

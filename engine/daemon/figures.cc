@@ -33,6 +33,9 @@ class Figures {
   }
   // A family of gauges that differ in one label.
   void begin_gauges(const char* name, const char* help) { begin(name, help, MetricType::Gauge); }
+  void begin_counters(const char* name, const char* help) {
+    begin(name, help, MetricType::Counter);
+  }
   void add_labelled(const std::vector<ClientMetric::Label>& labels, double value) {
     ClientMetric metric = labelled(labels);
     const bool is_counter = families_.back().type == MetricType::Counter;
@@ -141,16 +144,76 @@ void add_checkpoint(Figures& figures, const arena::JournalLines& lines) {
               seconds(lines.checkpoint_took_ms.load_relaxed(), 1e3));
 }
 
+void add_standing(Figures& figures, const ClusterStatus& cluster) {
+  figures.begin_gauges("casbook_cluster_role", "1 for the role that this node has");
+  for (const char* role : {"following", "leading", "sealed"})
+    figures.add_labelled({{"role", role}}, cluster.role == role ? 1 : 0);
+  figures.add("casbook_cluster_leads", "Whether payments are accepted here",
+              uint64_t{cluster.leads});
+  figures.add("casbook_cluster_leader", "Node that leads, 0 when none is known", cluster.leader);
+  figures.add("casbook_cluster_term", "Term of that leader", cluster.leader_term);
+  figures.add("casbook_quorum_lsn", "LSN up to which a majority has everything in memory",
+              cluster.quorum.lsn());
+  figures.add("casbook_quorum_lag_records", "Records that a majority does not have", cluster.lag);
+  figures.add("casbook_elections_total", "Elections that this node stood in", cluster.elections);
+  figures.add("casbook_step_downs_total", "Times that this node led and stopped",
+              cluster.step_downs);
+}
+
+void add_nodes(Figures& figures, const ClusterStatus& cluster) {
+  const auto label = [](const NodeStatus& node) -> std::vector<ClientMetric::Label> {
+    return {{"node", std::to_string(node.id)}};
+  };
+  figures.begin_gauges("casbook_node_received_lsn", "LSN up to which a node has all in memory");
+  for (const NodeStatus& node : cluster.nodes)
+    figures.add_labelled(label(node), static_cast<double>(node.received.lsn()));
+  figures.begin_gauges("casbook_node_synced_lsn", "LSN up to which a node has all on disk");
+  for (const NodeStatus& node : cluster.nodes)
+    figures.add_labelled(label(node), static_cast<double>(node.synced.lsn()));
+  figures.begin_gauges("casbook_node_heard_seconds", "Since a node was heard last");
+  for (const NodeStatus& node : cluster.nodes)
+    if (const int64_t silent_ms = base::wall_clock_ms() - node.heard_ms; node.heard_ms != 0)
+      figures.add_labelled(label(node), static_cast<double>(std::max<int64_t>(silent_ms, 0)) / 1e3);
+}
+
+void add_network(Figures& figures, const ClusterStatus& cluster) {
+  figures.add("casbook_datagrams_sent_total", "Datagrams sent", cluster.datagrams_sent);
+  figures.add("casbook_datagrams_received_total", "Datagrams received",
+              cluster.datagrams_received);
+  figures.add("casbook_network_sent_bytes_total", "Bytes sent", cluster.bytes_sent);
+  figures.add("casbook_network_received_bytes_total", "Bytes received", cluster.bytes_received);
+  figures.add("casbook_payload_sent_bytes_total", "Bytes of entries sent, each counted once",
+              cluster.payload_sent);
+  figures.add("casbook_repairs_asked_total", "Repairs asked for", cluster.repairs_asked);
+  figures.add("casbook_repairs_sent_total", "Repairs sent", cluster.repairs_sent);
+  figures.add("casbook_repair_bytes_total", "Bytes sent for repair", cluster.repair_bytes);
+  figures.begin_counters("casbook_dropped_datagrams_total", "Datagrams dropped, by reason");
+  figures.add_labelled({{"reason", "forged"}}, static_cast<double>(cluster.dropped_forged));
+  figures.add_labelled({{"reason", "replayed"}}, static_cast<double>(cluster.dropped_replayed));
+  figures.add_labelled({{"reason", "foreign"}}, static_cast<double>(cluster.dropped_foreign));
+  figures.add_labelled({{"reason", "malformed"}}, static_cast<double>(cluster.dropped_malformed));
+  figures.add("casbook_unicast_fallback", "Whether multicast is silent",
+              uint64_t{cluster.unicast_fallback});
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines) {
+                                                 const arena::JournalLines& lines,
+                                                 const arena::DurationLine* waits) {
   Figures figures(book);
   add_activity(figures, activity);
   add_positions(figures, activity);
   add_journal(figures, lines);
   add_checkpoint(figures, lines);
+  if (!activity.cluster.clustered) return figures.take();
+  add_standing(figures, activity.cluster);
+  add_nodes(figures, activity.cluster);
+  add_network(figures, activity.cluster);
+  if (waits)
+    figures.add_durations("casbook_quorum_wait_seconds", "How long a caller waited for quorum",
+                          *waits);
   return figures.take();
 }
 

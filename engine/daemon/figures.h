@@ -12,9 +12,11 @@
 
 namespace casbook::daemon {
 
-// Every figure bears the label book=`book`.
+// Every figure bears the label book=`book`. Those of a cluster are there where one keeps the book;
+// `waits`: of its waits for quorum, null: not told.
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines);
+                                                 const arena::JournalLines& lines,
+                                                 const arena::DurationLine* waits = nullptr);
 
 }  // namespace casbook::daemon

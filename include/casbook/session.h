@@ -18,7 +18,9 @@ namespace casbook {
 // process ends.
 //
 // Every call is lock-free unless its name says wait; a killed or stopped process delays nobody. All
-// can answer book_closed, backpressure and forked beside what is listed.
+// can answer book_closed, backpressure and forked beside what is listed; in a cluster also not_leader
+// with the leader's address, in place of book_closed, and where a daemon had to move the book,
+// what Book::attach() answers.
 class CASBOOK_EXPORT Session {
  public:
   Session(Session&&) noexcept;
@@ -26,7 +28,9 @@ class CASBOOK_EXPORT Session {
   ~Session();
 
   // Opening what is open with the same properties answers the same. Errors: bad_argument,
-  // ledger_exists, book_full.
+  // ledger_exists, book_full. In a cluster both wait until a majority has the opening, up to 5 s, and
+  // else answer outcome_unknown (open it again): a handle is an index, and that of an opening which
+  // was undone might be another account's later.
   Result<LedgerInfo> open_ledger(std::string_view name, uint32_t scale);
   // Errors: bad_argument, ledger_missing, account_exists, book_full.
   Result<Account> open_account(const AccountId& id, const AccountOptions& options);

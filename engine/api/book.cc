@@ -3,9 +3,9 @@
 #include "api/book_impl.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
+#include "api/refusal.h"
 #include "api/session_impl.h"
 #include "book/reading.h"
-#include "log/durable.h"
 #include "log/durable.h"
 #include "log/follower.h"
 
@@ -84,7 +84,7 @@ Result<Session> Book::open_session() {
 
 Result<LedgerInfo> Book::find_ledger(std::string_view name) const {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.find_ledger(name);
+  return api::judged(*impl_->core, impl_->core->accounts.find_ledger(name));
 }
 
 std::vector<LedgerInfo> Book::ledgers() const {
@@ -98,24 +98,24 @@ std::vector<LedgerInfo> Book::ledgers() const {
 
 Result<Account> Book::find_account(const AccountId& id) const {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.find(id);
+  return api::judged(*impl_->core, impl_->core->accounts.find(id));
 }
 
 Result<AccountInfo> Book::account_info(Account account) const {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.info(account);
+  return api::judged(*impl_->core, impl_->core->accounts.info(account));
 }
 
 Result<Balance> Book::balance(Account account) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
-  return book::read_balance(core.store, core.tables, account);
+  return api::judged(core, book::read_balance(core.store, core.tables, account));
 }
 
 Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts, Position at) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
-  return book::read_balances(core.store, core.tables, accounts, at);
+  return api::judged(core, book::read_balances(core.store, core.tables, accounts, at));
 }
 
 Result<BookSnapshot> Book::snapshot(Position at) const {
@@ -128,13 +128,13 @@ Result<std::vector<HistoryLine>> Book::history(Account account, Position from,
                                                uint32_t count_max) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
-  return book::read_history(core.store, core.tables, account, from, count_max);
+  return api::judged(core, book::read_history(core.store, core.tables, account, from, count_max));
 }
 
 Result<PaymentInfo> Book::lookup(const PaymentId& id) const {
   const api::Core& core = *impl_->core;
   if (core.is_forked()) return Code::forked;
-  return book::look_up(core.store, core.tables, core.ids, id);
+  return api::judged(core, book::look_up(core.store, core.tables, core.ids, id));
 }
 
 Result<AuditReport> Book::audit() const {
@@ -175,7 +175,7 @@ Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool 
 
 Result<LeaseInfo> Book::lease(std::string_view name) const {
   if (impl_->core->is_forked()) return Code::forked;
-  return lease::Leases(impl_->core->store, {}).info(name);
+  return api::judged(*impl_->core, lease::Leases(impl_->core->store, {}).info(name));
 }
 
 std::vector<LeaseInfo> Book::leases() const {
@@ -185,21 +185,7 @@ std::vector<LeaseInfo> Book::leases() const {
 
 Position Book::position() const {
   if (impl_->core->is_forked()) return {};
-  const commit::Store& store = impl_->core->store;
-  log::Record record;
-  // Bounded by the commits of others: the last record may be overrun while we look. An end that
-  // stands still and has no record is damaged.
-  uint64_t last = 0;
-  for (uint32_t idle_rounds = 0; idle_rounds < kIdleRoundsMax; ++idle_rounds) {
-    const uint64_t end = log::log_end(store);
-    if (end != last) idle_rounds = 0;
-    last = end;
-    if (end == commit::kFirstLsn) return {};
-    const log::Fetch result = log::fetch(store, end - 1, record);
-    if (result == log::Fetch::got) return record.position;
-    if (result == log::Fetch::damaged) return {};  // nothing can be said of it
-  }
-  return {};
+  return log::last_position(impl_->core->store);
 }
 
 Position Book::durable_position() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/refusal.h"
 #include "api/session_impl.h"
 #include "base/assert.h"
 #include "book/book_time.h"
@@ -16,26 +17,30 @@ Session::~Session() = default;
 
 Result<LedgerInfo> Session::open_ledger(std::string_view name, uint32_t scale) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.open_ledger(impl_->writer, name, scale,
-                                           book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core,
+                     impl_->core->accounts.open_ledger(impl_->writer, name, scale,
+                                                       book::book_time_ms(impl_->core->store)));
 }
 
 Result<Account> Session::open_account(const AccountId& id, const AccountOptions& options) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.open(impl_->writer, id, options,
-                                    book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core,
+                     impl_->core->accounts.open(impl_->writer, id, options,
+                                                book::book_time_ms(impl_->core->store)));
 }
 
 Result<void> Session::set_limits(Account account, const AccountLimits& limits) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.set_limits(impl_->writer, account, limits,
-                                          book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core,
+                     impl_->core->accounts.set_limits(impl_->writer, account, limits,
+                                                      book::book_time_ms(impl_->core->store)));
 }
 
 Result<void> Session::close_account(Account account) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.close(impl_->writer, account,
-                                     book::book_time_ms(impl_->core->store));
+  return api::judged(
+      *impl_->core,
+      impl_->core->accounts.close(impl_->writer, account, book::book_time_ms(impl_->core->store)));
 }
 
 // Composes book and lease: a guard is the lease's holder word, whose version is the token.
@@ -49,6 +54,8 @@ void Session::Impl::pay(const Payment& payment, const book::Payer::Key& key,
     guards[i] = {is_lease ? lease.place : UINT64_MAX, lease::kHolder, lease.token.value};
   }
   payer.pay(payment, {guards, count}, key, answer);
+  if (!answer && answer.error().position == 0) [[unlikely]]
+    answer = api::at_its_position(*core, answer.error());
 }
 
 Result<Receipt> Session::pay(const Payment& payment) {
@@ -72,7 +79,8 @@ Result<Receipt> Session::pay(const Payment& payment, Level level,
   const uint64_t position = answer ? answer->position.value : answer.error().position;
   if (position == 0) return answer;
   if (auto reached = api::wait_held(*impl_->core, {position}, level, timeout); !reached)
-    return Error{reached.error().code, false, position, 0, reached.error().detail};
+    return Error{
+        .code = reached.error().code, .position = position, .detail = reached.error().detail};
   return answer;
 }
 
@@ -101,24 +109,26 @@ void Session::prefetch(const Payment& payment) const {
 
 Result<Grant> Session::try_acquire(std::string_view lease, const AcquireOptions& options) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->leases.try_acquire(impl_->writer, lease, options,
-                                   book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core,
+                     impl_->leases.try_acquire(impl_->writer, lease, options,
+                                               book::book_time_ms(impl_->core->store)));
 }
 
 Result<Grant> Session::wait_acquire(std::string_view lease, const AcquireOptions& options) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->leases.acquire(impl_->writer, lease, options);
+  return api::judged(*impl_->core, impl_->leases.acquire(impl_->writer, lease, options));
 }
 
 Result<Grant> Session::renew(const Lease& lease, std::chrono::milliseconds ttl) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->leases.renew(impl_->writer, lease, ttl, book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core, impl_->leases.renew(impl_->writer, lease, ttl,
+                                                       book::book_time_ms(impl_->core->store)));
 }
 
 Result<Released> Session::release(const Lease& lease, uint64_t operation_id) {
   if (impl_->core->is_forked()) return Code::forked;
-  return impl_->leases.release(impl_->writer, lease, operation_id,
-                               book::book_time_ms(impl_->core->store));
+  return api::judged(*impl_->core, impl_->leases.release(impl_->writer, lease, operation_id,
+                                                         book::book_time_ms(impl_->core->store)));
 }
 
 }  // namespace casbook

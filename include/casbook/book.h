@@ -153,14 +153,16 @@ class CASBOOK_EXPORT Book {
   Result<LeaseInfo> lease(std::string_view name) const;
   std::vector<LeaseInfo> leases() const;
 
-  // The position of the last commit.
+  // The position of the last commit. Where an answer carries none (a handle, a change of limits), read
+  // it after the answer: everything that the answer shows stands at or before it.
   Position position() const;
   // Everything up to here is on disk; {} where there is no journal.
   Position durable_position() const;
   // Waits until `position` has reached `level`: success means reached. Errors: undone (this book
   // has another commit there, or never had that term), outcome_unknown (the time is over, or the
   // term ended more than 64 terms ago; at once where the journal has failed or stopped, for it will
-  // not get there), level_unavailable: only `memory` without a journal.
+  // not get there, but not where its daemon was killed: another goes on from there),
+  // level_unavailable: only `memory` without a journal.
   Result<void> wait(Position position, Level level, std::chrono::milliseconds timeout) const;
   // Has the daemon take a checkpoint now, and waits until it is synced; its position. Errors:
   // read_only, not_served, wait_timeout (it may be taken yet), io_error (it failed: the daemon's log

@@ -5,6 +5,7 @@
 
 #include "api/refusal.h"
 #include "api/session_impl.h"
+#include "arena/duration_line.h"
 #include "base/assert.h"
 #include "book/book_time.h"
 
@@ -58,15 +59,26 @@ void Session::Impl::pay(const Payment& payment, const book::Payer::Key& key,
     answer = api::at_its_position(*core, answer.error());
 }
 
+// Refusals and answers that were given before are cheaper, and would hide what a commit costs.
+void Session::Impl::end_sample(int64_t begun_ns, const Result<Receipt>& answer) const {
+  if (!answer || answer->replayed) return;
+  arena::add_duration(core->mapping->commit_times().pay,
+                      std::chrono::nanoseconds(base::monotonic_ns() - begun_ns),
+                      arena::kCommitTimeUnit);
+}
+
 Result<Receipt> Session::pay(const Payment& payment) {
   Result<Receipt> answer{Receipt{}};
   if (impl_->core->is_forked()) {
     answer = Code::forked;
     return answer;
   }
+  const int64_t sample = impl_->begin_sample();
   book::Payer::Key key;
   impl_->payer.prefetch(payment, key);
   impl_->pay(payment, key, answer);
+  if (sample != 0) [[unlikely]]
+    impl_->end_sample(sample, answer);
   return answer;
 }
 

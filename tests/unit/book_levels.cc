@@ -152,7 +152,7 @@ TEST_F(Levels, OfADaemonThatWasKilledADurablePaymentIsRefusedBeforeAnythingIsDon
       << "alive, though nothing is synced";
   daemon.kill_and_wait();
   sleep_us(11'000);  // its life is looked at every 10 ms
-  const auto paid = book_.session.pay(payment(2), Level::durable, std::chrono::seconds(100));
+  const auto paid = book_.session.pay(payment(2), Level::durable, std::chrono::seconds(10));
   ASSERT_EQ(code_of(paid), Code::level_unavailable);
   EXPECT_EQ(paid.error().detail,
             "its daemon is dead, and no other serves this book yet (casbook serve)");

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <casbook/casbook.h>
+
 #include "support/command_book.h"
 
 namespace casbook {

@@ -3,6 +3,7 @@
 #include "api/book_impl.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
+#include "api/refusal.h"
 #include "api/session_impl.h"
 #include "book/reading.h"
 #include "log/durable.h"
@@ -35,23 +36,6 @@ Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::strin
   if (!attachment) return attachment.error();
   core->attachment = std::move(*attachment);
   return core;
-}
-
-Position last_position(const Core& core) {
-  log::Record record;
-  // Bounded by the commits of others: the last record may be overrun while we look. An end that
-  // stands still and has no record is damaged.
-  uint64_t last = 0;
-  for (uint32_t idle_rounds = 0; idle_rounds < kIdleRoundsMax; ++idle_rounds) {
-    const uint64_t end = log::log_end(core.store);
-    if (end != last) idle_rounds = 0;
-    last = end;
-    if (end == commit::kFirstLsn) return {};
-    const log::Fetch result = log::fetch(core.store, end - 1, record);
-    if (result == log::Fetch::got) return record.position;
-    if (result == log::Fetch::damaged) return {};  // nothing can be said of it
-  }
-  return {};
 }
 
 }  // namespace api
@@ -101,7 +85,7 @@ Result<Session> Book::open_session() {
 Result<LedgerInfo> Book::find_ledger(std::string_view name) const {
   const auto core = impl_->view();
   if (core->is_forked()) return Code::forked;
-  return api::once_covered(*core, core->accounts.find_ledger(name));
+  return api::judged(*core, api::once_covered(*core, core->accounts.find_ledger(name)));
 }
 
 std::vector<LedgerInfo> Book::ledgers() const {
@@ -117,27 +101,27 @@ std::vector<LedgerInfo> Book::ledgers() const {
 Result<Account> Book::find_account(const AccountId& id) const {
   const auto core = impl_->view();
   if (core->is_forked()) return Code::forked;
-  return api::once_covered(*core, core->accounts.find(id));
+  return api::judged(*core, api::once_covered(*core, core->accounts.find(id)));
 }
 
 Result<AccountInfo> Book::account_info(Account account) const {
   const auto core = impl_->view();
   if (core->is_forked()) return Code::forked;
-  return core->accounts.info(account);
+  return api::judged(*core, core->accounts.info(account));
 }
 
 Result<Balance> Book::balance(Account account) const {
   const auto view = impl_->view();
   const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_balance(core.store, core.tables, account);
+  return api::judged(core, book::read_balance(core.store, core.tables, account));
 }
 
 Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts, Position at) const {
   const auto view = impl_->view();
   const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_balances(core.store, core.tables, accounts, at);
+  return api::judged(core, book::read_balances(core.store, core.tables, accounts, at));
 }
 
 Result<BookSnapshot> Book::snapshot(Position at) const {
@@ -152,14 +136,14 @@ Result<std::vector<HistoryLine>> Book::history(Account account, Position from,
   const auto view = impl_->view();
   const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_history(core.store, core.tables, account, from, count_max);
+  return api::judged(core, book::read_history(core.store, core.tables, account, from, count_max));
 }
 
 Result<PaymentInfo> Book::lookup(const PaymentId& id) const {
   const auto view = impl_->view();
   const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::look_up(core.store, core.tables, core.ids, id);
+  return api::judged(core, book::look_up(core.store, core.tables, core.ids, id));
 }
 
 Result<AuditReport> Book::audit() const {
@@ -203,7 +187,7 @@ Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool 
 Result<LeaseInfo> Book::lease(std::string_view name) const {
   const auto core = impl_->view();
   if (core->is_forked()) return Code::forked;
-  return lease::Leases(core->store, {}).info(name);
+  return api::judged(*core, lease::Leases(core->store, {}).info(name));
 }
 
 std::vector<LeaseInfo> Book::leases() const {
@@ -215,7 +199,7 @@ std::vector<LeaseInfo> Book::leases() const {
 Position Book::position() const {
   const auto core = impl_->view();
   if (core->is_forked()) return {};
-  return api::last_position(*core);
+  return log::last_position(core->store);
 }
 
 Position Book::durable_position() const {
@@ -232,7 +216,7 @@ BookStatus Book::status() const {
   const auto core = impl_->view();
   if (core->is_forked()) return {};
   BookStatus status = api::read_status(*core);
-  status.position = api::last_position(*core);
+  status.position = log::last_position(core->store);
   status.journal = api::read_journal_status(*core, status.followers);
   status.cluster = api::read_cluster_status(*core);
   return status;
@@ -242,7 +226,7 @@ BookActivity Book::activity() const {
   const auto core = impl_->view();
   if (core->is_forked()) return {};
   BookActivity activity = api::read_activity(*core);
-  activity.position = api::last_position(*core);
+  activity.position = log::last_position(core->store);
   activity.cluster = api::read_cluster_status(*core);
   if (log::is_journaled(core->store)) activity.durable = log::durable_position(core->store);
   return activity;

@@ -74,7 +74,7 @@ Result<void> Book::set_quarantine(bool on) {
       return Error{Code::book_closed, false, 0, 0,
                    "the daemon has to promise the next term first: see that it runs"};
     if (log::is_journaled(core.store))
-      if (auto served = api::check_level(core, Level::durable); !served)
+      if (auto served = api::check_journal(core); !served)
         return Error{Code::book_closed, false, 0, 0, served.error().detail};
     executor.open((seen >> 1) + 1);
     base::fault_point(base::FaultPoint::quarantine_after_open);

@@ -210,7 +210,7 @@ Result<Position> Book::confirm_leading(std::chrono::milliseconds timeout) {
   if (core.is_forked()) return Code::forked;
   if (!core.attachment) return Code::read_only;
   // Before it is asked whether this host leads: what is acknowledged up to here is below it.
-  const Position position = api::last_position(core);
+  const Position position = log::last_position(core.store);
   if (!core.store.is_replicated()) return position;
   if (auto confirmed = api::confirm(core, position, timeout); !confirmed) return confirmed.error();
   return position;

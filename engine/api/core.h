@@ -25,6 +25,7 @@ struct Core {
   book::Tables tables;
   book::Accounts accounts;
   book::PaymentIds ids;                           // for look-ups; sessions have their own
+  mutable base::AtomicU64 daemon_seen_ns{};       // monotonic; when its daemon was seen alive
   std::unique_ptr<arena::Attachment> attachment;  // null: read-only. Last: freed first.
 };
 
@@ -32,8 +33,12 @@ struct Core {
 Result<std::shared_ptr<Core>> open_core(const std::string& directory, std::string_view name,
                                         arena::Access access);
 
-// level_unavailable, and why, where this book cannot give that level, or not any more.
+// level_unavailable, and why, where this book cannot give that level, or not any more, or not now:
+// a daemon's death shows within 10 ms.
 Result<void> check_level(const Core& core, Level level);
+// Of that only what stands in the way until a daemon is started again: no journal, or one that has
+// failed or was closed. Where its daemon was killed the next one goes on with what it finds.
+Result<void> check_journal(const Core& core);
 // Book::wait(), for sessions too. Also book_moved: this file has retired, ask in the next one.
 Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout);
@@ -41,8 +46,8 @@ Result<void> wait(const Core& core, Position position, Level level,
 // however long ago its term ended.
 Result<void> wait_held(const Core& core, Position position, Level level,
                        std::chrono::milliseconds timeout);
-// Where no cluster keeps the book, or this host leads it as of now: nothing. Else why nothing can be
-// committed here.
+// Where no cluster keeps the book, or this host leads it as of now: nothing. Else why nothing can
+// be committed here.
 Result<void> check_leading(const Core& core);
 // not_leader, with who leads.
 Error not_leader(const Core& core);
@@ -61,9 +66,8 @@ Result<T> once_covered(const Core& core, Result<T> found) {
 }
 // That this host leads, and that a majority has `position`. not_leader, wait_timeout.
 Result<void> confirm(const Core& core, Position position, std::chrono::milliseconds timeout);
-// Of the last commit.
-Position last_position(const Core& core);
-
+// Whether the daemon that keeps the journal lives. Costs system calls.
+bool is_daemon_alive(const Core& core);
 BookStatus read_status(const Core& core);
 ClusterStatus read_cluster_status(const Core& core);
 BookActivity read_activity(const Core& core);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "api/refusal.h"
 #include "api/session_impl.h"
+#include "arena/duration_line.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "book/book_time.h"
@@ -32,7 +34,7 @@ auto Session::Impl::commit(Work work) -> decltype(work(std::declval<Place&>())) 
   if (auto leading = api::check_leading(*place->core); !leading) return leading.error();
   auto answer = work(*place);
   if (!answer && answer.error().code == Code::not_leader) return api::not_leader(*place->core);
-  return answer;
+  return api::judged(*place->core, std::move(answer));
 }
 
 Result<LedgerInfo> Session::open_ledger(std::string_view name, uint32_t scale) {
@@ -74,6 +76,16 @@ void Session::Impl::pay(const Payment& payment, const book::Payer::Key& key,
     guards[i] = {is_lease ? lease.place : UINT64_MAX, lease::kHolder, lease.token.value};
   }
   place->payer.pay(payment, {guards, count}, key, answer);
+  if (!answer && answer.error().position == 0) [[unlikely]]
+    answer = api::at_its_position(*place->core, answer.error());
+}
+
+// Refusals and answers that were given before are cheaper, and would hide what a commit costs.
+void Session::Impl::end_sample(int64_t begun_ns, const Result<Receipt>& answer) const {
+  if (!answer || answer->replayed) return;
+  arena::add_duration(place->core->mapping->commit_times().pay,
+                      std::chrono::nanoseconds(base::monotonic_ns() - begun_ns),
+                      arena::kCommitTimeUnit);
 }
 
 bool Session::Impl::pay_elsewhere(const Payment& payment, Result<Receipt>& answer) {
@@ -104,9 +116,12 @@ Result<Receipt> Session::pay(const Payment& payment) {
     answer = Code::forked;
     return answer;
   }
+  const int64_t sample = impl_->begin_sample();
   book::Payer::Key key;
   impl_->place->payer.prefetch(payment, key);
   impl_->pay(payment, key, answer);
+  if (sample != 0) [[unlikely]]
+    impl_->end_sample(sample, answer);
   if (is_elsewhere(answer)) impl_->pay_elsewhere(payment, answer);
   return answer;
 }
@@ -127,7 +142,9 @@ Result<Receipt> Session::pay(const Payment& payment, Level level,
     reached = impl_->book->wait(
         {position}, level, timeout - std::chrono::duration_cast<std::chrono::milliseconds>(passed));
   }
-  if (!reached) return Error{reached.error().code, false, position, 0, reached.error().detail};
+  if (!reached)
+    return Error{
+        .code = reached.error().code, .position = position, .detail = reached.error().detail};
   return answer;
 }
 

@@ -7,6 +7,7 @@
 #include <casbook/session.h>
 
 #include "api/book_impl.h"
+#include "base/clock.h"
 #include "book/pay.h"
 
 namespace casbook {
@@ -46,8 +47,20 @@ struct Session::Impl {
   template <class Work>
   auto commit(Work work) -> decltype(work(std::declval<Place&>()));
 
+  // How long payments take, of one in so many: a prime, so that no pattern of a caller keeps step.
+  static constexpr uint32_t kSampledOneIn = 251;
+  // When this payment began; 0: it is no sample. Two clock reads of one, a countdown of the others.
+  int64_t begin_sample() {
+    if (--until_sample != 0) [[likely]]
+      return 0;
+    until_sample = kSampledOneIn;
+    return base::monotonic_ns();
+  }
+  void end_sample(int64_t begun_ns, const Result<Receipt>& answer) const;
+
   std::shared_ptr<Book::Impl> book;
   std::optional<Place> place;
+  uint32_t until_sample = kSampledOneIn;
 };
 
 }  // namespace casbook

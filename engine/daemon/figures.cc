@@ -18,6 +18,8 @@ double seconds(uint64_t count, double per_second) {
   return static_cast<double>(count) / per_second;
 }
 
+double seconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e9; }
+
 class Figures {
  public:
   explicit Figures(const std::string& book) : book_(book) {}
@@ -42,17 +44,16 @@ class Figures {
     (is_counter ? metric.counter.value : metric.gauge.value) = value;
     families_.back().metric.push_back(std::move(metric));
   }
-  void add_durations(const char* name, const char* help, const arena::DurationLine& line) {
+  void add_durations(const char* name, const char* help, const arena::Durations& durations) {
     begin(name, help, MetricType::Histogram);
-    const arena::Durations durations = arena::read_durations(line);
     ClientMetric metric = labelled({});
     uint64_t below = 0;
     for (uint32_t i = 0; i + 1 < arena::kDurationBuckets; ++i) {
       below += durations.buckets[i];
-      metric.histogram.bucket.push_back({below, seconds(arena::bucket_bound_us(i), 1e6)});
+      metric.histogram.bucket.push_back({below, seconds(durations.bound(i))});
     }
     metric.histogram.sample_count = durations.count;
-    metric.histogram.sample_sum = seconds(durations.sum_us, 1e6);
+    metric.histogram.sample_sum = seconds(durations.sum);
     families_.back().metric.push_back(std::move(metric));
   }
 
@@ -123,9 +124,10 @@ void add_journal(Figures& figures, const arena::JournalLines& lines) {
               lines.entries.load_relaxed());
   figures.add("casbook_journal_written_bytes_total", "Bytes written since the daemon was started",
               lines.bytes_written.load_relaxed());
-  figures.add_durations("casbook_journal_sync_seconds", "One sync of the disk", lines.sync);
+  figures.add_durations("casbook_journal_sync_seconds", "One sync of the disk",
+                        arena::read_durations(lines.sync));
   figures.add_durations("casbook_durable_wait_seconds", "How long a caller waited for durable",
-                        lines.wait);
+                        arena::read_durations(lines.wait));
 }
 
 void add_checkpoint(Figures& figures, const arena::JournalLines& lines) {
@@ -178,8 +180,7 @@ void add_nodes(Figures& figures, const ClusterStatus& cluster) {
 
 void add_network(Figures& figures, const ClusterStatus& cluster) {
   figures.add("casbook_datagrams_sent_total", "Datagrams sent", cluster.datagrams_sent);
-  figures.add("casbook_datagrams_received_total", "Datagrams received",
-              cluster.datagrams_received);
+  figures.add("casbook_datagrams_received_total", "Datagrams received", cluster.datagrams_received);
   figures.add("casbook_network_sent_bytes_total", "Bytes sent", cluster.bytes_sent);
   figures.add("casbook_network_received_bytes_total", "Bytes received", cluster.bytes_received);
   figures.add("casbook_payload_sent_bytes_total", "Bytes of entries sent, each counted once",
@@ -200,10 +201,13 @@ void add_network(Figures& figures, const ClusterStatus& cluster) {
 
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines,
-                                                 const arena::DurationLine* waits) {
+                                                 const arena::Mapping& mapping) {
+  const arena::JournalLines& lines = mapping.journal();
   Figures figures(book);
   add_activity(figures, activity);
+  figures.add_durations("casbook_payment_seconds",
+                        "One executed payment, by sample, without waiting for a level",
+                        arena::read_durations(mapping.commit_times().pay, arena::kCommitTimeUnit));
   add_positions(figures, activity);
   add_journal(figures, lines);
   add_checkpoint(figures, lines);
@@ -211,9 +215,8 @@ std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
   add_standing(figures, activity.cluster);
   add_nodes(figures, activity.cluster);
   add_network(figures, activity.cluster);
-  if (waits)
-    figures.add_durations("casbook_quorum_wait_seconds", "How long a caller waited for quorum",
-                          *waits);
+  figures.add_durations("casbook_quorum_wait_seconds", "How long a caller waited for quorum",
+                        arena::read_durations(mapping.replication().wait));
   return figures.take();
 }
 

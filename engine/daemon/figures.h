@@ -8,15 +8,13 @@
 
 #include <casbook/book.h>
 
-#include "arena/layout.h"
+#include "arena/arena.h"
 
 namespace casbook::daemon {
 
-// Every figure bears the label book=`book`. Those of a cluster are there where one keeps the book;
-// `waits`: of its waits for quorum, null: not told.
+// Every figure bears the label book=`book`. Those of a cluster are there where one keeps the book.
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines,
-                                                 const arena::DurationLine* waits = nullptr);
+                                                 const arena::Mapping& mapping);
 
 }  // namespace casbook::daemon

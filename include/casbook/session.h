@@ -48,9 +48,9 @@ class CASBOOK_EXPORT Session {
   // Crash: the payment happened or not; sending the same id again gives the answer.
   // Cost: two accounts about 0.4 us while cached; no allocation, no system call.
   Result<Receipt> pay(const Payment& payment);
-  // As pay(), and then waits until the answer, a recorded refusal too, is as safe as `level`. Also:
-  // level_unavailable (nothing was done), outcome_unknown (the time is over; it may get there yet),
-  // undone.
+  // As pay(), and then waits until the answer is as safe as `level`: the payment, or what a refusal
+  // saw. Also: level_unavailable (nothing was done; at once when no daemon serves the book, 10 ms
+  // after its death), outcome_unknown (the time is over; it may get there yet), undone.
   Result<Receipt> pay(const Payment& payment, Level level, std::chrono::milliseconds timeout);
   // As pay() of each in turn, with what the next ones touch brought near meanwhile: on many accounts
   // several times as fast. Each stands for itself; answers[i] is that of payments[i]. Precondition:

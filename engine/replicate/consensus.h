@@ -1,7 +1,9 @@
 // Raft's rules, by libraft's raft_step(): events in, updates out. No I/O, no threads, no clock of
 // its own; keeps indices and terms, never an entry's bytes.
 //
-// Guards here are against the traps that replicate/README.md lists (D1 to D14).
+// Guards here are against the traps that replicate/README.md lists (D1 to D18).
+//
+// Not thread-safe. Nothing here waits.
 #pragma once
 
 #include <optional>
@@ -18,12 +20,19 @@ struct Server {
   std::string address;  // of its daemon, "10.0.0.1:7400": told to callers by `not_leader`
   bool operator==(const Server&) const = default;
 };
-// The voters, by ascending id.
+// The voters, by ascending id; none: not known yet.
 struct Configuration {
   std::vector<Server> servers;
   bool operator==(const Configuration&) const = default;
 };
-// The body of an EntryType::change. damaged: not one.
+// A single voter would lead again without a new term.
+constexpr uint32_t kVotersMin = 2;
+constexpr uint32_t kVotersMax = 9;
+constexpr uint32_t kAddressBytesMax = 255;
+// bad_argument, with what is wrong: too few or too many, ids that do not ascend, an address that is
+// empty, too long, not printable or there twice.
+Result<void> check(const Configuration& configuration);
+// The body of an EntryType::change; configuration.cc has the bytes. damaged: not one.
 std::vector<std::byte> encode(const Configuration& configuration);
 Result<Configuration> decode_configuration(std::span<const std::byte> body);
 
@@ -31,7 +40,9 @@ enum class Role { follower, candidate, leader };
 
 // What a node comes back with from its disk.
 struct Recovered {
-  uint64_t node = 0;
+  uint64_t node = 0;  // not 0
+  // Not below the term of any entry. 0 next to the first entry alone: a crash before the first
+  // save.
   uint64_t term = 0, voted_for = 0;
   // Before the first entry that is kept; 0: all are.
   uint64_t base_index = 0, base_term = 0;
@@ -55,36 +66,53 @@ struct Update {
   std::vector<Outgoing> messages;
 };
 
+// Fatal errors of events, after which the node has to stop: damaged (a committed entry differs from
+// the leader's), no_memory. All others change nothing.
 class Consensus {
  public:
+  // damaged: what was recovered contradicts itself.
   static Result<std::unique_ptr<Consensus>> open(const Recovered& recovered,
                                                  const ConsensusOptions& options, int64_t now_ms);
   ~Consensus();
 
   // Events. The update has to be carried out before the next event. `now_ms` never falls.
+  //
+  // bad_argument: no node that follows the rules says this; drop it. Of AppendEntries as many
+  // entries count as are there. `Received` is not for here.
   Result<Update> receive(uint64_t from, const Message& message, int64_t now_ms);
-  // All entries up to `index` are on disk: of those that update() handed out last, see D13.
-  Result<Update> persisted(uint64_t index, int64_t now_ms);
-  // When deadline_ms() is reached: heartbeats, elections.
+  // The entry `index` of `term` is on disk and all before it are; in the order of the updates. Of
+  // an entry that was replaced meanwhile it is without effect (D13).
+  Result<Update> persisted(uint64_t index, uint64_t term, int64_t now_ms);
+  // When deadline_ms() is reached: heartbeats, elections. book_full: the terms are used up, this
+  // node leads no more; said once per election timeout.
   Result<Update> timeout(int64_t now_ms);
-  // Leader only; entry->index is last_index() + 1 and entry->term is term(). not_leader.
+  // Leader only; entry->index is last_index() + 1. not_leader: also when entry->term is not term(),
+  // and while leadership is being transferred. bad_argument: a change that is none, or that comes
+  // before the one before it is committed.
   Result<Update> submit(EntryPtr entry, int64_t now_ms);
+  // 0: to the one that has most. not_leader, bad_argument.
   Result<Update> transfer(uint64_t to, int64_t now_ms);
   // The log was cut at its old end: entries up to `index` are gone from it. No messages come of it.
+  // bad_argument: it is not committed, or not on disk. Followers that lack an entry behind it do
+  // not get on from this leader.
   Result<Update> compacted(uint64_t index, int64_t now_ms);
 
-  // False: this node stands for no election, but votes and follows. At first true.
+  // Whether this node may become leader; true at first. While false it follows and votes, asks
+  // nobody for a vote, and takes no leadership that is handed to it. One that leads goes on.
   void set_may_lead(bool may_lead);
 
   Role role() const;
   uint64_t term() const;
   std::optional<Server> leader() const;  // as far as known, in this term
   uint64_t last_index() const;
-  // Never falls, see D2.
+  // On this node's disk, as far as persisted() said.
+  uint64_t stored_index() const;
+  // Never falls, see D2. Of a follower it may be beyond stored_index().
   uint64_t commit_index() const;
   int64_t deadline_ms() const;
+  // Of the last change in the log, committed or not.
   const Configuration& configuration() const;
-  // Of a follower, as the leader knows: what it has on disk.
+  // Of a follower, as the leader knows: what it has on disk. 0: not known, not leader.
   uint64_t match_index(uint64_t node) const;
 
  private:

@@ -88,7 +88,8 @@ Result<void> Replicator::disk_moved(int64_t now_ns) {
   const uint64_t persisted = log_.persisted_index();
   if (persisted <= persisted_) return {};
   persisted_ = persisted;
-  return carry_out(consensus_->persisted(persisted, now_ms()));
+  return carry_out(
+      consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
 }
 
 Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {

@@ -49,6 +49,7 @@ class SimNode {
   bool is_up() const { return node_ != nullptr; }
   bool is_powered() const { return is_powered_; }
   SimBook& book() { return book_; }
+  const std::string& directory() const { return options_.directory; }
   FaultyStorage& storage() { return storage_; }
   const replicate::Replicator& replicator() const { return *node_; }
   bool is_leading() const {

@@ -92,7 +92,6 @@ class SimPayers {
   std::map<uint64_t, std::shared_ptr<api::Core>> cores_;  // by node
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<SimAnswer> answers_;
-  std::map<uint64_t, uint64_t> tokens_;  // of grants: by token, operation
   Counts counts_;
   uint64_t next_id_ = 1000;
   bool is_set_up_ = false, is_finishing_ = false;

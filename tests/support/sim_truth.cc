@@ -180,6 +180,10 @@ void SimTruth::told_undone(Position position) {
   undone_told_.insert(position);
 }
 
+void SimTruth::told_token(Position token) {
+  if (!tokens_told_.insert(token).second) fail("the token of " + text(token) + " was given twice");
+}
+
 std::optional<SimTruth::Paid> SimTruth::paid(uint64_t id) const {
   const auto found = payments_.find(id);
   if (found == payments_.end()) return std::nullopt;
@@ -190,6 +194,12 @@ void SimTruth::check_told_quorum() {
   for (const auto& [lsn, told] : quorum_told_)
     if (!told.is_excused && !has(told.position))
       fail(text(told.position) + " was told to be in a majority's memory, and is lost");
+}
+
+bool SimTruth::is_excused(Position position) const {
+  for (auto it = quorum_told_.lower_bound(position.lsn()); it != quorum_told_.end(); ++it)
+    if (it->second.is_excused && it->second.position.term() == position.term()) return true;
+  return false;
 }
 
 uint64_t SimTruth::excused() const {

@@ -51,8 +51,10 @@ class SimTruth {
   void told_durable(Position position);
   void told_quorum(Position position, uint64_t index, uint64_t term);
   void told_undone(Position position);
+  // Of a grant just made, which may be undone yet: no other has it, ever.
+  void told_token(Position token);
   // A payment that will be sent, under this lease if the token is one.
-  void expect_guard(const ExternalId& id, const Lease& lease) { guards_[id.words()[0]] = lease; }
+  void expect_guard(uint64_t id, const Lease& lease) { guards_[id] = lease; }
   // Whether that payment is in the history. {}: no.
   struct Paid {
     Position position;
@@ -66,6 +68,8 @@ class SimTruth {
   // At the end, when nothing is under way.
   void check_told_quorum();
   uint64_t payments() const { return payments_.size(); }
+  // Told to be in a majority's memory, with or by a later one, and lost with the memories.
+  bool is_excused(Position position) const;
   uint64_t excused() const;
 
  private:
@@ -100,7 +104,7 @@ class SimTruth {
   std::map<uint64_t, Paid> payments_;
   std::map<uint64_t, Lease> guards_;
   std::map<uint64_t, Told> quorum_told_;  // by lsn
-  std::set<Position> undone_told_;
+  std::set<Position> undone_told_, tokens_told_;
 };
 
 }  // namespace casbook::test

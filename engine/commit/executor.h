@@ -49,6 +49,9 @@ class Executor {
   // Marks, see marks.cc. Both return the LSN of the mark, or 0 when the epoch is already over.
   uint64_t seal(uint64_t epoch) { return mark(Kind::seal, epoch); }
   uint64_t open(uint64_t epoch) { return mark(Kind::open, epoch); }
+  // A term that another arena opened, at `start`, goes on here by being applied: noted, and the gate
+  // moved to it, shut. For the one applier of a follower, see marks.cc.
+  void follow_term(uint64_t epoch, uint64_t start_lsn);
   // Says that epochs up to this one are shut for a quarantine; to be called before they are.
   void raise_quarantine(uint64_t epoch);
 

@@ -86,6 +86,15 @@ void Executor::note_term(uint64_t epoch, uint64_t lsn) {
     if (start.cas_acq_rel(seen, position)) return;  // [gate]
 }
 
+// On a follower a term begins without a mark: its OPEN is a record like others there, so that the
+// gate never opens by replay. Nothing of the term is claimed before this returns, and the gate is
+// shut: nobody but the applier can claim anything. Killed between the two steps: done again.
+void Executor::follow_term(uint64_t epoch, uint64_t start_lsn) {
+  note_term(epoch, start_lsn);
+  base::fault_point(base::FaultPoint::apply_term_noted);
+  raise_gate(epoch << 1);
+}
+
 void Executor::raise_gate(uint64_t gate) {
   base::AtomicU64& shared = store_.control().gate;
   // Bounded: the gate only grows.

@@ -21,17 +21,32 @@ void set_journal(const commit::Store& store, const JournalIdentity& journal) {
   }
 }
 
-void publish_durable(const commit::Store& store, Position position) {
-  base::AtomicU64& durable = store.control().durable;
-  // Bounded: it only grows.
-  for (uint64_t seen = durable.load_relaxed(); seen < position.value; seen = durable.load_relaxed())
-    // [durable] Release: the records it tells of are on disk.
-    if (durable.cas_acq_rel(seen, position.value)) break;
+namespace {
+
+// Only grows, and wakes all who wait. Bounded: a failed CAS means that it grew.
+void publish(const commit::Store& store, base::AtomicU64& shared, Position position) {
+  for (uint64_t seen = shared.load_relaxed(); seen < position.value; seen = shared.load_relaxed())
+    // [durable] Release: the records it tells of are where it says.
+    if (shared.cas_acq_rel(seen, position.value)) break;
   arena::notify(store.own_event(arena::kDurableEvent));
+}
+
+}  // namespace
+
+void publish_durable(const commit::Store& store, Position position) {
+  publish(store, store.control().durable, position);
 }
 
 Position durable_position(const commit::Store& store) {
   return {store.control().durable.load_acquire()};  // [durable]
+}
+
+void publish_quorum(const commit::Store& store, Position position) {
+  publish(store, store.mapping().replication().quorum, position);
+}
+
+Position quorum_position(const commit::Store& store) {
+  return {store.mapping().replication().quorum.load_acquire()};  // [durable]
 }
 
 }  // namespace casbook::log

@@ -25,4 +25,8 @@ void set_journal(const commit::Store& store, const JournalIdentity& journal);
 void publish_durable(const commit::Store& store, Position position);
 Position durable_position(const commit::Store& store);
 
+// The same for `quorum`: a majority of a cluster has everything up to `position` in memory.
+void publish_quorum(const commit::Store& store, Position position);
+Position quorum_position(const commit::Store& store);
+
 }  // namespace casbook::log

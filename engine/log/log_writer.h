@@ -23,6 +23,8 @@ class LogWriter {
   uint64_t agreed_value(const commit::CommitResult& result, uint32_t entry) const {
     return committer_.agreed_value(result.descriptor, entry);
   }
+  // Only the applier of a follower commits while the gate is shut.
+  void set_applier(bool is_applier) { committer_.set_applier(is_applier); }
   commit::Executor& executor() { return committer_.executor(); }
   const commit::Store& store() const { return store_; }
   uint32_t session() const { return committer_.session(); }

@@ -1,0 +1,158 @@
+// How fast a follower's arena takes what the leader committed: entries of some 64 KiB, as they come
+// out of the leader's ring, applied by one thread.
+//
+// The floor is what any applier has to do: check each record and change its words in the cells, as
+// replay from disk does, without locks, log or ring; record by record, with nothing brought near.
+#include <cstring>
+
+#include "cells.h"
+#include "journal/replay.h"
+#include "replicate/replica.h"
+
+namespace casbook::bench {
+namespace {
+
+using replicate::LogEntry;
+
+constexpr uint64_t kEntryBytes = 64 << 10;
+constexpr uint64_t kRound = 16'384;  // payments made, then applied
+
+// A mapping, and a replica of its arena.
+class Node {
+ public:
+  explicit Node(const std::string& name)
+      : cells_(name),
+        attachment_(must(arena::Attachment::open(cells_.mapping(), [](uint32_t) {}))),
+        replica_(must(replicate::Replica::open(cells_.store(), *attachment_))) {
+    (void)Book::destroy(name);
+  }
+  Cells& cells() { return cells_; }
+  replicate::Replica& replica() { return *replica_; }
+
+ private:
+  Cells cells_;
+  std::unique_ptr<arena::Attachment> attachment_;
+  std::unique_ptr<replicate::Replica> replica_;
+};
+
+// The same book, its log empty and its gate shut: the original is at rest.
+std::unique_ptr<Node> twin_of(Cells& original) {
+  auto request = must(journal::request_of(must(journal::shape_of(original.mapping())), "/dev/shm"));
+  request.name = own_name();
+  must(arena::create(request, [&](arena::Mapping& mapping) -> Result<void> {
+    const auto& cells = mapping.header().regions[static_cast<uint32_t>(arena::Region::cells)];
+    std::memcpy(mapping.region<std::byte>(arena::Region::cells),
+                original.mapping().region<std::byte>(arena::Region::cells), cells.bytes);
+    commit::Store::format_log(mapping, false, Position::of(1, log::log_end(original.store())));
+    return {};
+  }));
+  return std::make_unique<Node>(request.name);
+}
+
+// A book that pays, and two arenas that follow it.
+class Pair {
+ public:
+  Pair(uint64_t accounts, uint64_t payments)
+      : name_(own_name()), book_(name_, accounts, payments), leader_(name_) {
+    follower_ = twin_of(leader_.cells());
+    floor_ = twin_of(leader_.cells());
+    next_lsn_ = follower_->replica().next_lsn();
+  }
+
+  void pay() {
+    for (uint64_t i = 0; i < kRound; ++i) must(book_.session().pay(book_.payment(random_)));
+  }
+  // What was paid since the last round.
+  void take() {
+    entries_.clear();
+    for (;;) {
+      LogEntry entry = must(leader_.replica().take(next_lsn_, kEntryBytes));
+      if (entry.count == 0) return;
+      next_lsn_ += entry.count;
+      entries_.push_back(std::move(entry));
+    }
+  }
+  void apply() {
+    for (const LogEntry& entry : entries_) must(follower_->replica().apply(entry));
+  }
+  void replay() {
+    for (const LogEntry& entry : entries_) {
+      const auto* words = reinterpret_cast<const uint64_t*>(entry.body.data());
+      for (uint32_t i = 0; i < entry.count; ++i) {
+        const uint32_t count = log::encoded_words(words[1]);
+        must(journal::apply_record(floor_->cells().store(), {words, count}));
+        words += count;
+      }
+    }
+  }
+  uint64_t records() const {
+    uint64_t count = 0;
+    for (const LogEntry& entry : entries_) count += entry.count;
+    return count;
+  }
+
+ private:
+  std::string name_;
+  OwnBook book_;
+  Node leader_;
+  std::unique_ptr<Node> follower_, floor_;
+  Random random_{1};
+  uint64_t next_lsn_ = 0;
+  std::vector<LogEntry> entries_;
+};
+
+Pair& pair(uint64_t accounts, const Sizes& sizes) {
+  static std::vector<std::pair<uint64_t, std::unique_ptr<Pair>>> pairs;
+  for (const auto& [count, made] : pairs)
+    if (count == accounts) return *made;
+  pairs.emplace_back(accounts, std::make_unique<Pair>(accounts, sizes.payments));
+  return *pairs.back().second;
+}
+
+template <class Work>
+int64_t cpu_ns_of(Work work) {
+  const int64_t start = cpu_ns();
+  work();
+  return cpu_ns() - start;
+}
+
+// Processor time per record, the leader's payments not counted.
+void apply(benchmark::State& state, const Sizes& sizes, uint64_t accounts) {
+  Pair& both = pair(accounts, sizes);
+  uint64_t records = 0;
+  int64_t take_ns = 0, floor_ns = 0, apply_ns = 0;
+  for (auto _ : state) {
+    both.pay();
+    take_ns += cpu_ns_of([&] { both.take(); });
+    floor_ns += cpu_ns_of([&] { both.replay(); });
+    apply_ns += cpu_ns_of([&] { both.apply(); });
+    records += both.records();
+  }
+  const auto per_record = [&](int64_t ns) {
+    return static_cast<double>(ns) / static_cast<double>(records);
+  };
+  state.counters["take_ns"] = per_record(take_ns);
+  state.counters["floor_ns"] = per_record(floor_ns);
+  state.counters["apply_ns"] = per_record(apply_ns);
+  state.counters["x_floor"] = static_cast<double>(apply_ns) / static_cast<double>(floor_ns);
+  state.counters["Mrecords_per_s"] = 1e3 / per_record(apply_ns);
+}
+
+void add(const char* name, const Sizes& sizes, uint64_t accounts) {
+  benchmark::RegisterBenchmark(name, [&sizes, accounts](benchmark::State& state) {
+    apply(state, sizes, accounts);
+  })->Unit(benchmark::kMillisecond);
+}
+
+void nothing(const Sizes&) {}
+void benchmarks(const Sizes& sizes) {
+  add("apply/few", sizes, sizes.few);
+  add("apply/many", sizes, sizes.many);
+}
+
+}  // namespace
+}  // namespace casbook::bench
+
+int main(int argc, char** argv) {
+  return casbook::bench::run(argc, argv, casbook::bench::nothing, casbook::bench::benchmarks);
+}

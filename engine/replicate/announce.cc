@@ -1,0 +1,63 @@
+#include "replicate/announce.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace casbook::replicate {
+
+namespace {
+arena::ReplicationLines& lines_of(const commit::Store& store) {
+  return store.mapping().replication();
+}
+}  // namespace
+
+void announce_cluster(const commit::Store& store, uint64_t cluster, uint64_t node) {
+  lines_of(store).cluster.store_relaxed(cluster);
+  lines_of(store).node.store_relaxed(node);
+}
+
+void announce_role(const commit::Store& store, arena::ReplicaRole role) {
+  // [role] Release: cluster, node and how long it leads.
+  lines_of(store).role.store_release(static_cast<uint64_t>(role));
+}
+
+// A reader takes the address for that of the node only where it sees the same node before and
+// after.
+void announce_leader(const commit::Store& store, const KnownLeader& leader) {
+  arena::ReplicationLines& lines = lines_of(store);
+  lines.leader.store_relaxed(0);
+  base::release_fence();  // [leader] The address changes only when nobody is named.
+  char text[sizeof lines.leader_address] = {};
+  std::memcpy(text, leader.address.data(), std::min(leader.address.size(), sizeof text));
+  for (size_t i = 0; i < std::size(lines.leader_address); ++i) {
+    uint64_t word;
+    std::memcpy(&word, text + 8 * i, 8);
+    lines.leader_address[i].store_relaxed(word);
+  }
+  lines.leader_term.store_relaxed(leader.term);
+  lines.leader.store_release(leader.node);  // [leader]
+}
+
+void announce_leading_until(const commit::Store& store, uint64_t ns) {
+  lines_of(store).leading_until_ns.store_relaxed(ns);  // a courtesy: nothing is ordered by it
+}
+
+void announce_confirmed(const commit::Store& store, uint64_t round) {
+  base::AtomicU64& shared = lines_of(store).confirmed;
+  // Bounded: it only grows.
+  for (uint64_t seen = shared.load_relaxed(); seen < round; seen = shared.load_relaxed())
+    // [confirm] Release: what a majority had when it answered is published.
+    if (shared.cas_acq_rel(seen, round)) break;
+  arena::notify(store.own_event(arena::kDurableEvent));
+}
+
+uint64_t asked_round(const commit::Store& store) {
+  return lines_of(store).confirm_asked.load_acquire();  // [confirm]
+}
+
+void announce_retired(const commit::Store& store) {
+  lines_of(store).retired.store_release(1);  // [retired]
+  arena::notify(store.own_event(arena::kDurableEvent));
+}
+
+}  // namespace casbook::replicate

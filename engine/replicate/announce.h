@@ -1,0 +1,33 @@
+// What the daemon of a cluster tells those who pay, wait and look on, in the arena's
+// ReplicationLines. Quorum and durable positions: log/durable.h.
+//
+// One writer. Nothing is decided by these words: who believes a stale one is refused by the gate,
+// or answered from the position.
+#pragma once
+
+#include <string_view>
+
+#include "commit/store.h"
+
+namespace casbook::replicate {
+
+// `address` up to 64 bytes; more is cut. {}: none is known.
+struct KnownLeader {
+  uint64_t node = 0, term = 0;
+  std::string_view address;
+};
+
+// Before the role: who sees one sees the other.
+void announce_cluster(const commit::Store& store, uint64_t cluster, uint64_t node);
+void announce_role(const commit::Store& store, arena::ReplicaRole role);
+void announce_leader(const commit::Store& store, const KnownLeader& leader);
+// CLOCK_MONOTONIC; sessions of this host refuse from then on. A follower announces 1: long over.
+void announce_leading_until(const commit::Store& store, uint64_t ns);
+// A majority answered `round` of the leader, or a later one. Only grows; wakes who waits for it.
+void announce_confirmed(const commit::Store& store, uint64_t round);
+// The newest round that somebody waits for.
+uint64_t asked_round(const commit::Store& store);
+// Another file has, or is about to have, this book's name. Wakes all who wait here: they go there.
+void announce_retired(const commit::Store& store);
+
+}  // namespace casbook::replicate

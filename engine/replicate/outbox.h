@@ -1,0 +1,58 @@
+// Frames on their way out: several to a datagram, sealed, numbered.
+//
+// A lane is a datagram in the making: one to all, one to each peer. A frame that does not fit
+// sends its lane off and begins a new datagram; flush() sends the rest.
+#pragma once
+
+#include "replicate/network.h"
+#include "replicate/transport.h"
+#include "replicate/wire.h"
+
+namespace casbook::replicate {
+
+class Outbox {
+ public:
+  static constexpr uint32_t kGroup = 0;
+  static constexpr uint32_t lane_of(uint32_t peer) { return peer + 1; }
+
+  // All references must outlive it.
+  Outbox(const TransportOptions& options, const DatagramKey& key, Network& network,
+         TransportCounts& counts);
+
+  // Of handshakes it stays ChaCha20-Poly1305, which every node can read.
+  void set_cipher(Cipher cipher) { cipher_ = cipher; }
+  void put(uint32_t lane, const Frame& frame);
+  // A datagram to all, with what there is for them: nothing, to see whether it arrives.
+  void send_group();
+  bool is_empty(uint32_t lane) const { return lanes_[lane].used == 0; }
+  void flush();
+
+  // Bytes that the frames of one datagram can have.
+  uint32_t frame_bytes_max() const { return frame_bytes_max_; }
+  // Of an entry's body, in a datagram of its own.
+  uint32_t fragment_bytes() const;
+  // The last number that went to all, by multicast.
+  uint64_t group_seq() const { return group_seq_; }
+
+ private:
+  struct Lane {
+    std::vector<std::byte> frames;
+    uint32_t used = 0;
+    bool has_handshake = false;
+  };
+
+  void send(uint32_t lane);
+  void transmit(uint32_t lane, std::span<const std::byte> datagram);
+
+  const TransportOptions& options_;
+  const DatagramKey& key_;
+  Network& network_;
+  TransportCounts& counts_;
+  Cipher cipher_ = Cipher::chacha20_poly1305;
+  uint32_t frame_bytes_max_;
+  std::vector<Lane> lanes_;
+  std::vector<std::byte> datagram_;
+  uint64_t seq_ = 0, group_seq_ = 0;
+};
+
+}  // namespace casbook::replicate

@@ -1,0 +1,241 @@
+#include "replicate/transport.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "replicate/transport_impl.h"
+
+namespace casbook::replicate {
+
+namespace {
+
+constexpr uint32_t kPeersMax = 16;
+
+template <class T>
+constexpr bool is_message =
+    std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
+    std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> || std::is_same_v<T, Received>;
+
+}  // namespace
+
+Transport::Impl::Impl(const TransportOptions& given, const ClusterKey& key, Network& network,
+                      EntrySource& source, Deliver to)
+    : options(given),
+      cluster_key(key),
+      entries(source),
+      deliver(std::move(to)),
+      own_key(key, given.cluster, given.node, given.boot),
+      outbox(options, own_key, network, counts),
+      received(given.receive_bytes_max),
+      repairs(
+          {.peers = static_cast<uint32_t>(given.peers.size()),
+           .fragment_bytes = outbox.fragment_bytes(),
+           .gather_ns = given.is_multicast && given.peers.size() > 1 ? given.nak_delay_ns / 2 : 0,
+           .repeat_min_ns = given.nak_delay_ns}),
+      plain(kDatagramBytesMax) {
+  own_ciphers = bit_of(Cipher::chacha20_poly1305);
+  if (can_use(Cipher::aes_256_gcm)) own_ciphers |= bit_of(Cipher::aes_256_gcm);
+  CASBOOK_ASSERT(options.node != 0 && options.boot != 0 && options.peers.size() <= kPeersMax);
+  for (const uint64_t node : options.peers) {
+    CASBOOK_ASSERT(node != 0 && node != options.node);
+    peer_of.emplace(node, static_cast<uint32_t>(sessions.size()));
+    sessions.emplace_back(node, cluster_key, options.cluster);
+  }
+  // Of each node its own, so that not all who miss the same ask in one moment.
+  const std::array<uint64_t, 2> own{options.seed, options.node};
+  nak_jitter_ns =
+      static_cast<int64_t>(base::reduce(base::hash_bytes(own.data(), sizeof own),
+                                        static_cast<uint64_t>(options.nak_delay_ns / 4 + 1)));
+}
+
+void Transport::Impl::receive(std::span<const std::byte> datagram, int64_t now_ns) {
+  ++counts.datagrams_received, counts.bytes_received += datagram.size();
+  DatagramHeader header;
+  const auto peer = admit(datagram, header);
+  if (!peer) return;
+  PeerSession& session = sessions[*peer];
+  const auto sealed = datagram.subspan(kHeaderBytes);
+  plain_bytes = sealed.size() - kSealBytes;
+  if (!session.key_for(header).open(header.cipher, header.seq, datagram.first(kHeaderBytes), sealed,
+                                    plain.data())) {
+    ++counts.dropped_forged;
+    return;
+  }
+  if (!are_well_formed()) {
+    ++counts.dropped_malformed;
+    return;
+  }
+  if (!session.is_of_accepted_boot(header)) take_unknown(*peer, header, now_ns);
+  if (session.is_of_accepted_boot(header)) {
+    session.take(header, now_ns);
+    take_frames(*peer, header, now_ns);
+  }
+  if (!outbox.is_empty(Outbox::lane_of(*peer))) flush(now_ns);
+  deliver_all();
+}
+
+std::optional<uint32_t> Transport::Impl::admit(std::span<const std::byte> datagram,
+                                               DatagramHeader& header) {
+  const auto decoded = decode_header(datagram);
+  if (!decoded) {
+    ++counts.dropped_malformed;
+    return std::nullopt;
+  }
+  header = *decoded;
+  const auto known = peer_of.find(header.sender);
+  const bool is_echo = header.sender == options.node && header.boot == options.boot;
+  const bool is_foreign = header.cluster != options.cluster || known == peer_of.end() ||
+                          (header.destination != kToAll && header.destination != options.node);
+  if (is_echo && header.cluster == options.cluster)
+    ++counts.dropped_replayed;
+  else if (is_foreign)
+    ++counts.dropped_foreign;
+  else if (sessions[known->second].was_taken(header))
+    ++counts.dropped_replayed;
+  else
+    return known->second;
+  return std::nullopt;
+}
+
+bool Transport::Impl::are_well_formed() const {
+  FrameReader frames({plain.data(), plain_bytes});
+  while (frames.next()) {
+  }
+  return !frames.is_malformed();
+}
+
+// A run that was not believed in until now: its answer to our challenge counts, and its question is
+// answered, nothing else.
+void Transport::Impl::take_unknown(uint32_t peer, const DatagramHeader& header, int64_t now_ns) {
+  PeerSession& session = sessions[peer];
+  FrameReader frames({plain.data(), plain_bytes});
+  bool is_handshake = false;
+  while (const auto frame = frames.next()) {
+    if (const auto* hello = std::get_if<HelloFrame>(&*frame)) {
+      is_handshake = true;
+      take_hello(peer, *hello);
+    }
+    const auto* welcome = std::get_if<WelcomeFrame>(&*frame);
+    if (!welcome || !session.is_answer(welcome->answer, now_ns)) continue;
+    is_handshake = true;
+    if (welcome->shape != options.shape) {
+      ++counts.dropped_foreign;
+      continue;
+    }
+    session.accept(header, welcome->ciphers);
+    choose_cipher();
+    return;
+  }
+  if (!is_handshake) ++counts.dropped_replayed;
+  session.want_hello(now_ns);
+}
+
+void Transport::Impl::choose_cipher() {
+  uint8_t common = own_ciphers;
+  for (const PeerSession& session : sessions)
+    if (session.is_accepted()) common &= session.ciphers();
+  outbox.set_cipher(common & bit_of(Cipher::aes_256_gcm) ? Cipher::aes_256_gcm
+                                                         : Cipher::chacha20_poly1305);
+}
+
+void Transport::Impl::take_hello(uint32_t peer, const HelloFrame& frame) {
+  if (frame.shape != options.shape) {
+    ++counts.dropped_foreign;
+    return;
+  }
+  outbox.put(
+      Outbox::lane_of(peer),
+      WelcomeFrame{.answer = frame.challenge, .shape = options.shape, .ciphers = own_ciphers});
+}
+
+void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, int64_t now_ns) {
+  PeerSession& session = sessions[peer];
+  std::optional<bool> in_order;  // decided once for the datagram, by its first control frame for us
+  const auto is_in_order = [&] {
+    if (!in_order) in_order = session.begins_in_order(header);
+    counts.dropped_late += !*in_order;
+    return *in_order;
+  };
+  FrameReader frames({plain.data(), plain_bytes});
+  while (auto frame = frames.next())
+    std::visit(
+        [&](auto& f) {
+          using T = std::decay_t<decltype(f)>;
+          if constexpr (std::is_same_v<T, DataFrame>) {
+            take_data(f);
+          } else if constexpr (std::is_same_v<T, ReferenceFrame>) {
+            if (is_for_us(header, f) && is_in_order()) session.references.refer(f, now_ns);
+          } else if constexpr (is_message<T>) {
+            if (header.destination == kToAll)
+              ++counts.dropped_malformed;
+            else if (is_in_order())
+              inbox.emplace_back(session.node(), std::move(f));
+          } else if constexpr (std::is_same_v<T, NakFrame>) {
+            for (const Hole& hole : f.holes.list())
+              repairs.ask(peer, hole, entries, session.round_trip_ns(), now_ns);
+          } else if constexpr (std::is_same_v<T, HelloFrame>) {
+            take_hello(peer, f);
+          } else if constexpr (std::is_same_v<T, PulseFrame>) {
+            session.pulse_came(f, now_ns);
+          }
+        },
+        *frame);
+  for (uint32_t other = 0; other < sessions.size(); ++other) hand_over(other);
+}
+
+void Transport::Impl::take_data(const DataFrame& frame) {
+  // A repair by multicast for others, of what is in our log already.
+  const EntryPtr logged = entries.entry(frame.index);
+  if (logged && logged->term == frame.term) return;
+  if (received.add(frame) == ReceivedEntries::Added::contradiction) ++counts.dropped_malformed;
+}
+
+bool Transport::Impl::is_for_us(const DatagramHeader& header, const ReferenceFrame& frame) const {
+  const auto to = frame.destinations.list();
+  if (to.empty()) return header.destination == options.node;
+  return std::ranges::find(to, options.node) != to.end();
+}
+
+void Transport::Impl::hand_over(uint32_t peer) {
+  PeerSession& session = sessions[peer];
+  const auto find_entry = [this](uint64_t term, uint64_t index) { return find(term, index); };
+  while (auto message = session.references.hand_over(find_entry)) {
+    for (const EntryPtr& entry : message->entries) received.handed_over(entry->term, entry->index);
+    inbox.emplace_back(session.node(), std::move(*message));
+  }
+}
+
+// Last of all: it may call send().
+void Transport::Impl::deliver_all() {
+  for (size_t i = 0; i < inbox.size(); ++i) deliver(inbox[i].first, std::move(inbox[i].second));
+  inbox.clear();
+}
+
+EntryPtr Transport::Impl::find(uint64_t term, uint64_t index) const {
+  if (EntryPtr entry = received.find(term, index)) return entry;
+  EntryPtr logged = entries.entry(index);
+  return logged && logged->term == term ? logged : nullptr;
+}
+
+Transport::Transport(const TransportOptions& options, const ClusterKey& key, Network& network,
+                     EntrySource& entries, Deliver deliver)
+    : impl_(std::make_unique<Impl>(options, key, network, entries, std::move(deliver))) {}
+Transport::~Transport() = default;
+
+void Transport::send(std::span<const Outgoing> messages, int64_t now_ns) {
+  impl_->send(messages, now_ns);
+}
+void Transport::receive(std::span<const std::byte> datagram, int64_t now_ns) {
+  impl_->receive(datagram, now_ns);
+}
+void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
+int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
+bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }
+const TransportCounts& Transport::counts() const { return impl_->counts; }
+int64_t Transport::heard_ns(uint64_t node) const {
+  const auto found = impl_->peer_of.find(node);
+  return found == impl_->peer_of.end() ? 0 : impl_->sessions[found->second].heard_ns();
+}
+
+}  // namespace casbook::replicate

@@ -1,0 +1,327 @@
+#include "replicate/wire.h"
+
+#include <bit>
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/probe.h"
+
+namespace casbook::replicate {
+
+static_assert(std::endian::native == std::endian::little, "the wire is little-endian");
+
+namespace {
+
+using base::Mutant;
+using base::mutated;
+using journal::EntryType;
+
+// Numbers are on the wire: those of the alternatives of Frame, from 1.
+constexpr uint8_t kind_of(const Frame& frame) { return static_cast<uint8_t>(frame.index() + 1); }
+
+class Writer {
+ public:
+  explicit Writer(std::byte* into) : at_(into) {}
+  template <class... T>
+  void put(T... values) {
+    (put_one(values), ...);
+  }
+  void put_bytes(std::span<const std::byte> bytes) {
+    if (!bytes.empty()) std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+  std::byte* at() const { return at_; }
+
+ private:
+  template <class T>
+  void put_one(T value) {
+    static_assert(std::is_integral_v<T>);
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+
+  std::byte* at_;
+};
+
+// Once something did not fit, all that follows is zero and is_good() false.
+class Reader {
+ public:
+  explicit Reader(std::span<const std::byte> bytes) : left_(bytes) {}
+  template <class... T>
+  void get(T&... values) {
+    (get_one(values), ...);
+  }
+  std::span<const std::byte> rest() { return std::exchange(left_, {}); }
+  bool is_good() const { return is_good_; }
+  bool is_at_end() const { return is_good_ && left_.empty(); }
+  void refuse() { is_good_ = false; }
+
+ private:
+  template <class T>
+  void get_one(T& value) {
+    value = {};
+    if (left_.size() < sizeof value) return refuse();
+    std::memcpy(&value, left_.data(), sizeof value);
+    left_ = left_.subspan(sizeof value);
+  }
+  void get_one(bool& value) {
+    uint8_t byte = 0;
+    get_one(byte);
+    if (byte > 1) refuse();
+    value = byte == 1;
+  }
+
+  std::span<const std::byte> left_;
+  bool is_good_ = true;
+};
+
+// --- encoders, in the order of Frame
+// ---------------------------------------------------------------
+
+uint8_t sent_version(uint8_t version) {
+  return mutated(Mutant::transport_drops_version) ? 0 : version;
+}
+uint8_t byte_of(bool value) { return value ? 1 : 0; }
+
+void put(Writer& out, const DataFrame& frame) {
+  out.put(static_cast<uint8_t>(frame.type), frame.term, frame.index, frame.first_lsn, frame.count,
+          frame.total, frame.offset);
+  out.put_bytes(frame.piece);
+}
+void put(Writer& out, const ReferenceFrame& frame) {
+  out.put(sent_version(frame.version), frame.term, frame.prev_index, frame.prev_term, frame.commit,
+          frame.round, static_cast<uint8_t>(frame.runs.count),
+          static_cast<uint8_t>(frame.destinations.count));
+  for (const TermRun& run : frame.runs.list()) out.put(run.count, run.term);
+  for (const uint64_t node : frame.destinations.list()) out.put(node);
+}
+void put(Writer& out, const AppendResult& frame) {
+  out.put(sent_version(frame.version), frame.term, frame.rejected, frame.last_index, frame.features,
+          frame.capacity);
+}
+void put(Writer& out, const VoteRequest& frame) {
+  out.put(sent_version(frame.version), frame.term, frame.candidate, frame.last_index,
+          frame.last_term, byte_of(frame.disrupt_leader), byte_of(frame.is_pre_vote));
+}
+void put(Writer& out, const VoteResult& frame) {
+  out.put(sent_version(frame.version), frame.term, byte_of(frame.is_granted),
+          byte_of(frame.is_pre_vote), frame.features, frame.capacity);
+}
+void put(Writer& out, const TimeoutNow& frame) {
+  out.put(sent_version(frame.version), frame.term, frame.last_index, frame.last_term);
+}
+void put(Writer& out, const Received& frame) { out.put(frame.term, frame.index, frame.round); }
+void put(Writer& out, const NakFrame& frame) {
+  out.put(static_cast<uint8_t>(frame.holes.count));
+  for (const Hole& hole : frame.holes.list())
+    out.put(hole.index, hole.entries, hole.first_granule, hole.granules);
+}
+void put(Writer& out, const HelloFrame& frame) {
+  out.put(frame.challenge, frame.shape, frame.ciphers);
+}
+void put(Writer& out, const WelcomeFrame& frame) {
+  out.put(frame.answer, frame.shape, frame.ciphers);
+}
+void put(Writer& out, const PulseFrame& frame) {
+  out.put(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
+}
+
+uint32_t body_bytes(const DataFrame& frame) {
+  return kDataHeadBytes - kFrameHeadBytes + static_cast<uint32_t>(frame.piece.size());
+}
+uint32_t body_bytes(const ReferenceFrame& frame) {
+  return 43 + 12 * frame.runs.count + 8 * frame.destinations.count;
+}
+uint32_t body_bytes(const AppendResult&) { return 29; }
+uint32_t body_bytes(const VoteRequest&) { return 35; }
+uint32_t body_bytes(const VoteResult&) { return 15; }
+uint32_t body_bytes(const TimeoutNow&) { return 25; }
+uint32_t body_bytes(const Received&) { return 24; }
+uint32_t body_bytes(const NakFrame& frame) { return 1 + 16 * frame.holes.count; }
+uint32_t body_bytes(const HelloFrame&) { return 17; }
+uint32_t body_bytes(const WelcomeFrame&) { return 17; }
+uint32_t body_bytes(const PulseFrame&) { return 32; }
+
+// --- decoders, in the same order
+// -------------------------------------------------------------------
+
+bool is_known(EntryType type) {
+  return type == EntryType::records || type == EntryType::barrier || type == EntryType::change;
+}
+
+bool is_sound(const DataFrame& frame) {
+  const uint64_t bytes = frame.piece.size();
+  const bool is_last = frame.offset + bytes == frame.total;
+  return is_known(frame.type) && frame.index != 0 && frame.term != 0 && frame.term <= kTermMax &&
+         frame.total <= journal::kEntryBytesMax &&
+         (frame.count != 0) == (frame.type == EntryType::records) && frame.count <= frame.total &&
+         frame.offset % kGranuleBytes == 0 && frame.offset + bytes <= frame.total &&
+         (is_last || bytes % kGranuleBytes == 0) && (bytes != 0 || frame.total == 0);
+}
+
+void get(Reader& in, DataFrame& frame) {
+  uint8_t type;
+  in.get(type, frame.term, frame.index, frame.first_lsn, frame.count, frame.total, frame.offset);
+  frame.type = static_cast<EntryType>(type);
+  frame.piece = in.rest();
+  if (!is_sound(frame)) in.refuse();
+}
+
+bool is_sound(const ReferenceFrame& frame) {
+  uint64_t term = frame.prev_term, count = 0;
+  for (const TermRun& run : frame.runs.list()) {
+    if (run.count == 0 || run.term < term || run.term == 0) return false;
+    term = run.term, count += run.count;
+  }
+  for (const uint64_t node : frame.destinations.list())
+    if (node == kToAll) return false;
+  return term <= frame.term && frame.term <= kTermMax &&
+         (frame.prev_index == 0) == (frame.prev_term == 0) &&
+         frame.prev_index <= UINT64_MAX - count - 1;
+}
+
+void get(Reader& in, ReferenceFrame& frame) {
+  uint8_t runs, destinations;
+  in.get(frame.version, frame.term, frame.prev_index, frame.prev_term, frame.commit, frame.round,
+         runs, destinations);
+  if (runs > frame.runs.capacity() || destinations > frame.destinations.capacity())
+    return in.refuse();
+  for (uint32_t i = 0; i < runs; ++i) {
+    TermRun run;
+    in.get(run.count, run.term);
+    frame.runs.add(run);
+  }
+  for (uint32_t i = 0; i < destinations; ++i) {
+    uint64_t node;
+    in.get(node);
+    frame.destinations.add(node);
+  }
+  if (!is_sound(frame)) in.refuse();
+}
+void get(Reader& in, AppendResult& frame) {
+  in.get(frame.version, frame.term, frame.rejected, frame.last_index, frame.features,
+         frame.capacity);
+}
+void get(Reader& in, VoteRequest& frame) {
+  in.get(frame.version, frame.term, frame.candidate, frame.last_index, frame.last_term,
+         frame.disrupt_leader, frame.is_pre_vote);
+}
+void get(Reader& in, VoteResult& frame) {
+  in.get(frame.version, frame.term, frame.is_granted, frame.is_pre_vote, frame.features,
+         frame.capacity);
+}
+void get(Reader& in, TimeoutNow& frame) {
+  in.get(frame.version, frame.term, frame.last_index, frame.last_term);
+}
+void get(Reader& in, Received& frame) { in.get(frame.term, frame.index, frame.round); }
+
+bool is_sound(const Hole& hole) {
+  const bool is_piece = hole.granules != 0;
+  return hole.index != 0 && hole.entries != 0 && hole.entries <= kHoleEntriesMax &&
+         hole.index <= UINT64_MAX - hole.entries &&
+         (is_piece ? hole.entries == 1 : hole.first_granule == 0) &&
+         hole.first_granule + hole.granules <= kGranulesMax;
+}
+
+void get(Reader& in, NakFrame& frame) {
+  uint8_t holes;
+  in.get(holes);
+  if (holes == 0 || holes > frame.holes.capacity()) return in.refuse();
+  for (uint32_t i = 0; i < holes; ++i) {
+    Hole hole;
+    in.get(hole.index, hole.entries, hole.first_granule, hole.granules);
+    if (!is_sound(hole)) return in.refuse();
+    frame.holes.add(hole);
+  }
+}
+void get(Reader& in, HelloFrame& frame) {
+  in.get(frame.challenge, frame.shape, frame.ciphers);
+  if (frame.challenge == 0) in.refuse();
+}
+void get(Reader& in, WelcomeFrame& frame) {
+  in.get(frame.answer, frame.shape, frame.ciphers);
+  if (frame.answer == 0) in.refuse();
+}
+void get(Reader& in, PulseFrame& frame) {
+  in.get(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
+}
+
+template <size_t kIndex>
+std::optional<Frame> decode(Reader in) {
+  Frame frame(std::in_place_index<kIndex>);
+  get(in, std::get<kIndex>(frame));
+  return in.is_at_end() ? std::optional(frame) : std::nullopt;
+}
+
+using Decode = std::optional<Frame> (*)(Reader);
+template <size_t... kIndex>
+constexpr std::array<Decode, sizeof...(kIndex)> decoders(std::index_sequence<kIndex...>) {
+  return {&decode<kIndex>...};
+}
+constexpr auto kDecoders = decoders(std::make_index_sequence<std::variant_size_v<Frame>>());
+
+}  // namespace
+
+uint64_t ReferenceFrame::last_index() const {
+  uint64_t last = prev_index;
+  for (const TermRun& run : runs.list()) last += run.count;
+  return last;
+}
+
+void encode(const DatagramHeader& header, std::span<std::byte, kHeaderBytes> into) {
+  Writer out(into.data());
+  out.put(kDatagramMagic, kWireVersion, static_cast<uint8_t>(header.cipher), uint16_t{0},
+          header.cluster, header.sender, header.destination, header.boot, header.seq);
+  CASBOOK_ASSERT(out.at() == into.data() + into.size());
+}
+
+std::optional<DatagramHeader> decode_header(std::span<const std::byte> datagram) {
+  if (datagram.size() < kHeaderBytes + kSealBytes || datagram.size() > kDatagramBytesMax)
+    return std::nullopt;
+  Reader in(datagram.first(kHeaderBytes));
+  uint32_t magic;
+  uint8_t version, cipher;
+  uint16_t reserved;
+  DatagramHeader header;
+  in.get(magic, version, cipher, reserved, header.cluster, header.sender, header.destination,
+         header.boot, header.seq);
+  header.cipher = static_cast<Cipher>(cipher);
+  const bool is_ours =
+      magic == kDatagramMagic && version == kWireVersion && reserved == 0 &&
+      (header.cipher == Cipher::aes_256_gcm || header.cipher == Cipher::chacha20_poly1305) &&
+      header.sender != 0 && header.boot != 0 && header.seq != 0;
+  return is_ours ? std::optional(header) : std::nullopt;
+}
+
+uint32_t encoded_bytes(const Frame& frame) {
+  return std::visit([](const auto& f) { return kFrameHeadBytes + body_bytes(f); }, frame);
+}
+
+uint32_t encode(const Frame& frame, std::byte* into) {
+  const uint32_t bytes = encoded_bytes(frame);
+  CASBOOK_ASSERT(bytes - kFrameHeadBytes <= UINT16_MAX);
+  Writer out(into);
+  out.put(kind_of(frame), static_cast<uint16_t>(bytes - kFrameHeadBytes));
+  std::visit([&](const auto& f) { put(out, f); }, frame);
+  CASBOOK_ASSERT(out.at() == into + bytes);
+  return bytes;
+}
+
+std::optional<Frame> FrameReader::next() {
+  if (left_.empty() || is_malformed_) return std::nullopt;
+  Reader head(left_);
+  uint8_t kind;
+  uint16_t bytes;
+  head.get(kind, bytes);
+  std::optional<Frame> frame;
+  if (head.is_good() && kind >= 1 && kind <= kDecoders.size() &&
+      left_.size() >= kFrameHeadBytes + size_t{bytes}) {
+    frame = kDecoders[kind - 1](Reader(left_.subspan(kFrameHeadBytes, bytes)));
+    left_ = left_.subspan(kFrameHeadBytes + size_t{bytes});
+  }
+  is_malformed_ = !frame;
+  return frame;
+}
+
+}  // namespace casbook::replicate

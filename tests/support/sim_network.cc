@@ -1,5 +1,7 @@
 #include "support/sim_network.h"
 
+#include <utility>
+
 namespace casbook::test {
 
 namespace {

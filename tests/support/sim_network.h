@@ -45,7 +45,7 @@ class SimNetwork {
   SimEvents& events_;
   Random random_;
   Receive receive_;
-  std::vector<std::unique_ptr<Port>> ports_;
+  std::vector<std::unique_ptr<replicate::Network>> ports_;
   std::map<uint64_t, SimLink> links_;
   Counts counts_;
 };

@@ -16,6 +16,8 @@
 #include <string>
 #include <unordered_map>
 
+#include <casbook/lease.h>
+
 #include "book/layout.h"
 #include "log/record.h"
 #include "replicate/replicator.h"

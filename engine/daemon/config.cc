@@ -16,6 +16,7 @@
 #include "base/quote.h"
 #include "daemon/loopback_address.h"
 #include "journal/format.h"
+#include "replicate/udp_address.h"
 
 namespace casbook::daemon {
 
@@ -106,6 +107,21 @@ class Section {
         fail(*node, expected, path(key));
     }
   }
+  // [{id = 1, address = "10.0.0.1:7400"}, ...]
+  void servers(const char* key, std::vector<replicate::Server>& into) {
+    const toml::node* const node = take(key);
+    if (!node) return;
+    const toml::array* const list = node->as_array();
+    if (!list) return fail(*node, "a list of {id, address}", path(key));
+    for (const toml::node& item : *list) {
+      const toml::table* const table = item.as_table();
+      const auto id = table ? (*table)["id"].value_exact<int64_t>() : std::nullopt;
+      const auto address = table ? (*table)["address"].value_exact<std::string>() : std::nullopt;
+      if (!id || *id < 1 || !address || table->size() != 2)
+        return fail(item, "{id, address}, like {id = 1, address = \"10.0.0.1:7400\"}", path(key));
+      into.push_back({static_cast<uint64_t>(*id), *address});
+    }
+  }
   // After all others: is there a key that nobody asked for?
   void refuse_others(std::initializer_list<std::string_view> tables = {}) {
     if (!table_) return;
@@ -164,11 +180,33 @@ void read_arena(const toml::table& file, CreateOptions& create, MaybeFault& faul
   create.sessions = static_cast<uint32_t>(std::min<uint64_t>(sessions, UINT32_MAX));
 }
 
+std::optional<bool> parse_mode_of_sending(const std::string& text) {
+  if (text == "multicast") return true;
+  if (text == "unicast") return false;
+  return std::nullopt;
+}
+
+void read_cluster(const toml::table& file, ClusterConfig& cluster, MaybeFault& fault) {
+  Section section(file, "cluster", fault);
+  section.text("id", cluster.id);
+  section.number("node", cluster.node);
+  section.servers("nodes", cluster.nodes);
+  section.text("interface", cluster.interface);
+  section.text("group", cluster.group);
+  section.parsed("mode", "\"multicast\" or \"unicast\"", parse_mode_of_sending,
+                 cluster.is_multicast);
+  section.text("key_file", cluster.key_file);
+  section.duration("election_timeout", cluster.election_timeout);
+  section.duration("heartbeat", cluster.heartbeat);
+  section.number("mtu", cluster.mtu);
+  section.refuse_others();
+}
+
 Config read_tables(const toml::table& file, MaybeFault& fault) {
   Config config;
   Section top(file, "", fault);
   top.text("book", config.book);
-  top.refuse_others({"arena", "journal", "checkpoint", "metrics", "log"});
+  top.refuse_others({"arena", "journal", "checkpoint", "cluster", "metrics", "log"});
   read_arena(file, config.create, fault);
   Section journal(file, "journal", fault);
   journal.text("directory", config.journal.directory);
@@ -180,6 +218,7 @@ Config read_tables(const toml::table& file, MaybeFault& fault) {
   checkpoint.bytes("every_bytes", config.checkpoint.every_bytes);
   checkpoint.duration("every", config.checkpoint.every);
   checkpoint.refuse_others();
+  read_cluster(file, config.cluster, fault);
   Section metrics(file, "metrics", fault);
   metrics.text("address", config.metrics.address);
   metrics.refuse_others();
@@ -207,6 +246,14 @@ uint64_t ms_of(milliseconds duration) {
   return static_cast<uint64_t>(std::max<int64_t>(duration.count(), 0));
 }
 
+MaybeFault find_out_of(std::span<const Range> ranges) {
+  for (const Range& range : ranges)
+    if (range.value < range.min || range.value > range.max)
+      return Fault{range.key, "expected " + range.format(range.min) + " to " +
+                                  range.format(range.max) + ", got " + range.format(range.value)};
+  return std::nullopt;
+}
+
 MaybeFault find_out_of_range(const Config& config) {
   constexpr uint64_t kWindowMsMax = 366ull * 24 * 3'600'000;
   const CreateOptions& create = config.create;
@@ -222,11 +269,54 @@ MaybeFault find_out_of_range(const Config& config) {
        journal::kSegmentBytesMax, base::format_bytes},
       {"journal.flush_interval", ms_of(config.journal.flush_interval), 1, 10'000, as_duration},
   };
-  for (const Range& range : ranges)
-    if (range.value < range.min || range.value > range.max)
-      return Fault{range.key, "expected " + range.format(range.min) + " to " +
-                                  range.format(range.max) + ", got " + range.format(range.value)};
+  return find_out_of(ranges);
+}
+
+MaybeFault find_fault_of_nodes(const ClusterConfig& cluster) {
+  if (cluster.nodes.size() != 3 && cluster.nodes.size() != 5)
+    return Fault{"cluster.nodes",
+                 "expected three or five nodes, got " + std::to_string(cluster.nodes.size())};
+  bool is_there = false;
+  for (size_t i = 0; i < cluster.nodes.size(); ++i) {
+    const replicate::Server& one = cluster.nodes[i];
+    is_there |= one.id == cluster.node;
+    if (!replicate::parse_udp_address("", one.address))
+      return Fault{"cluster.nodes",
+                   "expected an IPv4 address with a port, like \"10.0.0.1:7400\", got " +
+                       base::quoted(one.address)};
+    for (size_t j = 0; j < i; ++j)
+      if (cluster.nodes[j].id == one.id || cluster.nodes[j].address == one.address)
+        return Fault{"cluster.nodes", "expected ids and addresses that differ, got id " +
+                                          std::to_string(one.id) + ", address " +
+                                          base::quoted(one.address) + " twice"};
+  }
+  if (!is_there)
+    return Fault{"cluster.node",
+                 "expected the id of one of cluster.nodes, got " + std::to_string(cluster.node)};
   return std::nullopt;
+}
+
+MaybeFault find_fault_of_cluster(const ClusterConfig& cluster) {
+  if (!cluster.is_set())
+    return cluster.nodes.empty() && cluster.node == 0
+               ? MaybeFault{}
+               : Fault{"cluster.id", "expected the name of the cluster"};
+  if (cluster.id.size() > 64)
+    return Fault{"cluster.id", "expected up to 64 bytes, got " + std::to_string(cluster.id.size())};
+  if (auto fault = find_fault_of_nodes(cluster)) return fault;
+  if (cluster.key_file.empty())
+    return Fault{"cluster.key_file", "expected a file made by casbook cluster keygen"};
+  if (!replicate::parse_group_address("", cluster.group))
+    return Fault{"cluster.group",
+                 "expected a multicast address with a port, like \"239.192.7.1:7401\", got " +
+                     base::quoted(cluster.group)};
+  const Range ranges[] = {
+      {"cluster.election_timeout", ms_of(cluster.election_timeout), 50, 60'000, as_duration},
+      {"cluster.heartbeat", ms_of(cluster.heartbeat), 5, ms_of(cluster.election_timeout) / 3,
+       as_duration},
+      {"cluster.mtu", cluster.mtu, 576, 65'535, as_number},
+  };
+  return find_out_of(ranges);
 }
 
 MaybeFault find_fault(const Config& config) {
@@ -240,6 +330,7 @@ MaybeFault find_fault(const Config& config) {
   if (config.journal.segment_bytes % journal::kBlockBytes != 0)
     return Fault{"journal.segment", "expected a multiple of 4KiB, got " +
                                         base::format_bytes(config.journal.segment_bytes)};
+  if (auto fault = find_fault_of_cluster(config.cluster)) return fault;
   const std::string& address = config.metrics.address;
   const auto loopback = parse_loopback_address(address);
   if (!address.empty() && (!loopback || loopback->port == 0))

@@ -6,6 +6,8 @@
 
 #include <casbook/book.h>
 
+#include "replicate/consensus.h"
+
 namespace casbook::daemon {
 
 struct MetricsConfig {
@@ -25,12 +27,30 @@ struct CheckpointConfig {
   std::chrono::milliseconds every{std::chrono::hours(1)};  // 0: never by time
 };
 
+// Hosts that keep one book together. The same on all of them but `node` and `interface`.
+struct ClusterConfig {
+  std::string id{};                        // 1 to 64 bytes; empty: no cluster
+  uint64_t node = 0;                       // this one, among `nodes`
+  std::vector<replicate::Server> nodes{};  // three or five; addresses "10.0.0.1:7400"
+  std::string interface {};                // its address, for multicast; empty: that of the node
+  std::string group = "239.192.7.1:7401";
+  bool is_multicast = true;
+  std::string key_file{};
+  // Without a sign of the leader for so long a node asks for votes. 50 ms to 60 s.
+  std::chrono::milliseconds election_timeout{150};
+  std::chrono::milliseconds heartbeat{30};  // at most a third of that
+  uint64_t mtu = 1500;                      // of the path between the nodes; 576 to 65535
+
+  bool is_set() const { return !id.empty(); }
+};
+
 struct Config {
   std::string book;        // its name
   CreateOptions create{};  // of a book that is not there yet; its directory too
   JournalConfig journal{};
   CheckpointConfig checkpoint{};
   MetricsConfig metrics{};
+  ClusterConfig cluster{};
   std::string log_level = "info";  // debug, info, warn, error
 };
 

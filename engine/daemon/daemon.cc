@@ -2,19 +2,18 @@
 
 #include <cstring>
 
-#include <signal.h>
-#include <time.h>
-
 #include "api/book_impl.h"
 #include "base/clock.h"
 #include "commit/executor.h"
 #include "daemon/checkpoints.h"
+#include "daemon/cluster_node.h"
 #include "daemon/event_log.h"
 #include "daemon/keeper.h"
 #include "daemon/metrics.h"
 #include "daemon/opening.h"
 #include "daemon/rebuild.h"
 #include "daemon/service_manager.h"
+#include "daemon/stop_signal.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
 
@@ -24,28 +23,6 @@ namespace {
 
 constexpr long kTickNs = 20'000'000;
 constexpr int64_t kKeptEveryNs = 1'000'000'000;
-
-// SIGTERM and SIGINT, as answers to a wait. Blocked while it lives.
-class StopSignal {
- public:
-  StopSignal() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals_, &before_);
-  }
-  ~StopSignal() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-
-  bool has_come_within(long ns) const {
-    const timespec limit{0, ns};
-    return sigtimedwait(&signals_, nullptr, &limit) > 0;
-  }
-
- private:
-  sigset_t signals_, before_;
-};
 
 class Daemon {
  public:
@@ -214,6 +191,7 @@ Result<void> serve(const Config& config) {
   auto storage =
       journal::DirectoryStorage::open(config.journal.directory, {.direct = config.journal.direct});
   if (!storage) return storage.error();
+  if (config.cluster.is_set()) return serve_in_cluster(config, **storage, stop);
   auto opened = open_book(config, **storage);
   if (!opened) return opened.error();
   return Daemon(config, **storage, std::move(*opened)).run(stop);

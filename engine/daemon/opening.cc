@@ -55,6 +55,11 @@ class Opening {
     auto state = journal::read_state(storage_);
     if (!state && state.error().code != Code::book_missing) return state.error();
     if (state) opened_.state = *state, has_journal_ = true;
+    if (opened_.state.cluster != 0)
+      return error_of(Code::foreign_journal,
+                      storage_.describe() + " is the journal of node " +
+                          std::to_string(opened_.state.node) +
+                          " of a cluster: its configuration needs [cluster]");
     auto segments = storage_.list();
     if (!segments) return segments.error();
     for (const std::string& name : *segments)

@@ -17,8 +17,7 @@ void announce_cluster(const commit::Store& store, uint64_t cluster, uint64_t nod
 }
 
 void announce_role(const commit::Store& store, arena::ReplicaRole role) {
-  // [role] Release: cluster, node and how long it leads.
-  lines_of(store).role.store_release(static_cast<uint64_t>(role));
+  lines_of(store).role.store_relaxed(static_cast<uint64_t>(role));
 }
 
 // A reader takes the address for that of the node only where it sees the same node before and
@@ -56,7 +55,7 @@ uint64_t asked_round(const commit::Store& store) {
 }
 
 void announce_retired(const commit::Store& store) {
-  lines_of(store).retired.store_release(1);  // [retired]
+  lines_of(store).retired.store_relaxed(1);  // who sees it goes by the name, which says the rest
   arena::notify(store.own_event(arena::kDurableEvent));
 }
 

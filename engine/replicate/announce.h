@@ -17,7 +17,6 @@ struct KnownLeader {
   std::string_view address;
 };
 
-// Before the role: who sees one sees the other.
 void announce_cluster(const commit::Store& store, uint64_t cluster, uint64_t node);
 void announce_role(const commit::Store& store, arena::ReplicaRole role);
 void announce_leader(const commit::Store& store, const KnownLeader& leader);

@@ -17,6 +17,11 @@ constexpr uint64_t kEntriesUnderWay = 2;
 constexpr uint64_t kRecordsWorthAnEntry = 64;
 constexpr size_t kRoundsKept = 256;
 
+// What another node says against the rules is dropped.
+bool is_fatal(const Error& error) {
+  return error.code == Code::damaged || error.code == Code::no_memory;
+}
+
 }  // namespace
 
 Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& storage,
@@ -68,8 +73,11 @@ Result<void> Replicator::receive(std::span<const std::byte> datagram, int64_t no
 Result<void> Replicator::tick(int64_t now_ns) {
   now_ns_ = now_ns;
   transport_->tick(now_ns);
-  if (now_ms() >= consensus_->deadline_ms())
-    if (auto done = carry_out(consensus_->timeout(now_ms())); !done) return done;
+  if (now_ms() >= consensus_->deadline_ms()) {
+    auto update = consensus_->timeout(now_ms());
+    if (update || is_fatal(update.error()))
+      if (auto done = carry_out(std::move(update)); !done) return done;
+  }
   const bool is_asked = book_.confirm_asked() > confirm_sent_;
   if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
   if (failure_) return *failure_;
@@ -88,8 +96,7 @@ Result<void> Replicator::disk_moved(int64_t now_ns) {
   const uint64_t persisted = log_.persisted_index();
   if (persisted <= persisted_) return {};
   persisted_ = persisted;
-  return carry_out(
-      consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
+  return carry_out(consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
 }
 
 Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
@@ -98,19 +105,15 @@ Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
   is_able_ = is_able;
   decide_may_lead();
   if (is_able || role_ != Role::leader) return {};
-  uint64_t best = 0, best_match = 0;
-  for (const Follower& follower : followers_) {
-    const uint64_t match = consensus_->match_index(follower.id);
-    if (best == 0 || match > best_match) best = follower.id, best_match = match;
-  }
   // Refused while another transfer is under way: that one will do.
-  auto update = consensus_->transfer(best, now_ms());
+  auto update = consensus_->transfer(0, now_ms());
   return update ? carry_out(std::move(update)) : Result<void>();
 }
 
 Result<void> Replicator::compacted(uint64_t index, int64_t now_ns) {
   now_ns_ = now_ns;
-  return carry_out(consensus_->compacted(index, now_ms()));
+  auto update = consensus_->compacted(index, now_ms());
+  return update || is_fatal(update.error()) ? carry_out(std::move(update)) : Result<void>();
 }
 
 bool Replicator::is_window_open() const {
@@ -135,10 +138,13 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   if (!*taken) return false;
   CASBOOK_ASSERT(entry->term == led_term_ && entry->first_lsn == next);
   entry->index = log_.last_index() + 1;
-  in_flight_.emplace_back(entry->index, entry->body.size());
-  window_bytes_ += entry->body.size();
-  if (auto done = carry_out(consensus_->submit(std::move(entry), now_ms())); !done)
-    return done.error();
+  const uint64_t index = entry->index, bytes = entry->body.size();
+  auto update = consensus_->submit(std::move(entry), now_ms());
+  // The lead is being handed over: the book still has the records.
+  if (!update && update.error().code == Code::not_leader) return false;
+  in_flight_.emplace_back(index, bytes);
+  window_bytes_ += bytes;
+  if (auto done = carry_out(std::move(update)); !done) return done.error();
   return true;
 }
 
@@ -151,6 +157,7 @@ void Replicator::on_message(uint64_t from, Message&& message) {
     for (const Outgoing& out : update->messages)
       if (const auto* result = std::get_if<AppendResult>(&out.message))
         is_rejected |= result->rejected != 0;
+  if (!update && !is_fatal(update.error())) return;
   if (auto done = carry_out(std::move(update)); !done) {
     failure_ = done.error();
     return;
@@ -259,7 +266,8 @@ Task Replicator::next_task() {
             .committed = log_.position_at(consensus_->commit_index())};
   }
   if (standing_ != Standing::following) return {};
-  const uint64_t commit = consensus_->commit_index();
+  // What this node's own journal has too: a checkpoint of the book needs its records.
+  const uint64_t commit = std::min(consensus_->commit_index(), persisted_);
   if (applied_ < commit) {
     EntryPtr entry = log_.entry(applied_ + 1);
     if (!entry) return {};

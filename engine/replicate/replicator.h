@@ -35,7 +35,7 @@ class HostedBook {
   // Whole records from `from_lsn` on, of one term, into `entry`: first_lsn, count, term, body.
   // False: there is none.
   virtual Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entry) = 0;
-  virtual uint64_t end_lsn() const = 0;  // one behind the last record, about
+  virtual uint64_t end_lsn() const = 0;  // one behind the last record
   virtual void tell_quorum(Position position) = 0;
   virtual void tell_durable(Position position) = 0;
   virtual void tell_leader(const std::optional<Server>& leader, uint64_t term) = 0;

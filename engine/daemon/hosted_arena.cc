@@ -1,0 +1,411 @@
+#include "daemon/hosted_arena.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <time.h>
+#include <unistd.h>
+
+#include "api/book_impl.h"
+#include "api/plan.h"
+#include "arena/event.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "book/book_time.h"
+#include "commit/executor.h"
+#include "daemon/event_log.h"
+#include "journal/checkpoint.h"
+#include "lease/leases.h"
+#include "log/durable.h"
+#include "log/follower.h"
+#include "log/log_reader.h"
+#include "replicate/announce.h"
+
+namespace casbook::daemon {
+
+using arena::ReplicaRole;
+
+namespace {
+
+constexpr uint64_t kNamesSeed = 0x63617362;  // of what is derived from the cluster's name
+constexpr long kRetryNs = 200'000;
+
+uint64_t hash_of(const ClusterConfig& cluster, uint64_t salt) {
+  const uint64_t hash = base::hash_bytes(cluster.id.data(), cluster.id.size(), kNamesSeed + salt);
+  return hash == 0 ? 1 : hash;
+}
+
+}  // namespace
+
+uint64_t cluster_number(const ClusterConfig& cluster) { return hash_of(cluster, 0); }
+uint64_t journal_id_of(const ClusterConfig& cluster) { return hash_of(cluster, cluster.node); }
+
+uint64_t digest_of(const journal::BookShape& shape) {
+  struct {
+    arena::Geometry geometry;
+    arena::CellTableExtent tables[arena::kCellTableCount];
+    uint8_t name[kBookNameBytesMax];
+  } same{};
+  same.geometry = shape.header.geometry;
+  // Each host's own: how many attach and what the ring holds.
+  same.geometry.sessions = same.geometry.attachments = same.geometry.records = 0;
+  same.geometry.blocks = same.geometry.block_bytes = 0;
+  std::copy(std::begin(shape.header.cell_tables), std::end(shape.header.cell_tables), same.tables);
+  std::copy(std::begin(shape.header.book_name), std::end(shape.header.book_name), same.name);
+  return base::hash_bytes(&same, sizeof same);
+}
+
+namespace {
+struct Built {
+  Position position;
+  uint64_t records = 0;
+};
+Result<Built> build_follower(journal::Storage& storage, const journal::JournalState& state,
+                             const arena::CreateRequest& request, arena::Mapping* replaced) {
+  Built built;
+  auto names = journal::list_checkpoints(storage);
+  if (!names) return names.error();
+  if (replaced) {
+    if (auto gone = Book::destroy(std::string(request.name), request.directory); !gone)
+      return gone.error();
+  }
+  auto created = arena::create(request, [&](arena::Mapping& mapping) -> Result<void> {
+    commit::Store::format_cells(mapping);
+    const commit::Store store(mapping);
+    uint64_t starts[kTermStarts] = {}, book_time = 0;
+    for (const std::string& name : *names) {
+      auto header = journal::read_checkpoint_header(storage, name);
+      if (!header) continue;
+      auto loaded = journal::load_checkpoint(storage, name, store);
+      if (!loaded) return loaded.error();
+      built.position = {header->position};
+      std::copy(std::begin(header->term_starts), std::end(header->term_starts), starts);
+      book_time = header->book_time_ms;
+      break;
+    }
+    const Position last = built.position;
+    commit::Store::format_log(mapping, false,
+                              Position::of(last.value ? last.term() : 1, last.lsn() + 1));
+    arena::ControlLines& control = mapping.control();
+    for (uint32_t i = 0; i < kTermStarts; ++i) control.term_starts[i].initialise(starts[i]);
+    control.book_time.initialise(book_time);
+    control.durable.initialise(last.value);
+    control.journal.lo.initialise(state.journal_id);
+    control.journal.hi.initialise(state.reserved_term);
+    return {};
+  });
+  if (!created) return created.error();
+  if (replaced) replaced->replication().retired.store_relaxed(1);
+  return built;
+}
+}  // namespace
+
+struct HostedArena::Arena {
+  std::shared_ptr<api::Core> core;
+  std::optional<LockFile> lock;
+  std::unique_ptr<replicate::Replica> replica;
+  std::optional<log::Follower> follower;
+  journal::BookShape shape{};
+  std::unique_ptr<Checkpoints> checkpoints;
+  std::unique_ptr<MetricsServer> metrics;
+
+  const commit::Store& store() const { return core->store; }
+  arena::ReplicationLines& replication() const { return store().mapping().replication(); }
+  // [gate] Only looked at.
+  uint64_t gate() const { return store().control().gate.load_acquire(); }
+};
+
+HostedArena::HostedArena(const Config& config, journal::Storage& storage,
+                         const journal::JournalState& state)
+    : config_(config), storage_(storage), state_(state) {}
+HostedArena::~HostedArena() = default;
+
+std::shared_ptr<HostedArena::Arena> HostedArena::current() const {
+  const std::lock_guard lock(mutex_);
+  return arena_;
+}
+
+// --- having one ---
+
+Result<std::shared_ptr<HostedArena::Arena>> HostedArena::open_arena() {
+  auto arena = std::make_shared<Arena>();
+  auto core = api::open_core(config_.create.directory, config_.book, arena::Access::read_write);
+  if (!core) return core.error();
+  arena->core = std::move(*core);
+  auto lock = LockFile::hold(*arena->core->mapping);
+  if (!lock) return lock.error();
+  arena->lock = std::move(*lock);
+  const uint64_t id = log::journal_of(arena->store()).id;
+  if (id != state_.journal_id)
+    return Error{.code = Code::foreign_journal,
+                 .detail = arena->core->mapping->path() + " is not kept by the journal in " +
+                           storage_.describe()};
+  return arena;
+}
+
+Result<bool> HostedArena::attach() {
+  auto arena = open_arena();
+  if (!arena) {
+    const Code code = arena.error().code;
+    if (code == Code::book_missing) return false;
+    if (code != Code::damaged && code != Code::truncated) return arena.error();
+    log_event(Severity::error, "arena_rejected", {{"error", arena.error().message()}});
+    return false;
+  }
+  const auto role = static_cast<ReplicaRole>((*arena)->replication().role.load_relaxed());
+  const bool has_led = role != ReplicaRole::following || ((*arena)->gate() & 1);
+  if (!has_led) {
+    auto replica = replicate::Replica::open((*arena)->store(), *(*arena)->core->attachment);
+    if (!replica) return replica.error();
+    (*arena)->replica = std::move(*replica);
+    auto follower = log::Follower::open((*arena)->store(), (*arena)->core->attachment->ref(),
+                                        log::kJournalFollower, log::FullPolicy::refuse_payments,
+                                        log::Follower::Start::end);
+    if (!follower) return follower.error();
+    (*arena)->follower = *follower;
+    (*arena)->follower->release_up_to((*arena)->replica->next_lsn());
+  } else {
+    // Whoever is attached pays no more into what nobody will keep.
+    replicate::announce_leading_until((*arena)->store(), 1);
+    commit::Executor((*arena)->store()).seal((*arena)->gate() >> 1);
+  }
+  install(std::move(*arena));
+  return !has_led;
+}
+
+Result<void> HostedArena::rebuild(Position) {
+  const int64_t begun = base::monotonic_ns();
+  if (const auto old = current()) {
+    old->checkpoints.reset();
+    old->metrics.reset();
+    replicate::announce_role(old->store(), ReplicaRole::sealed);
+  }
+  CreateOptions options = config_.create;
+  auto request = api::plan_arena(config_.book, options);
+  if (!request) return request.error();
+  request->geometry.hash_seed = hash_of(config_.cluster, UINT64_MAX);
+  const auto old = current();
+  auto rebuilt =
+      build_follower(storage_, state_, *request, old ? old->core->mapping.get() : nullptr);
+  if (!rebuilt) return rebuilt.error();
+  auto arena = open_arena();
+  if (!arena) return arena.error();
+  auto replica = replicate::Replica::open((*arena)->store(), *(*arena)->core->attachment);
+  if (!replica) return replica.error();
+  (*arena)->replica = std::move(*replica);
+  auto follower = log::Follower::open((*arena)->store(), (*arena)->core->attachment->ref(),
+                                      log::kJournalFollower, log::FullPolicy::refuse_payments,
+                                      log::Follower::Start::end);
+  if (!follower) return follower.error();
+  (*arena)->follower = *follower;
+  log_event(Severity::info, "book_rebuilt",
+            {{"book", config_.book},
+             {"position", rebuilt->position.value},
+             {"records", rebuilt->records},
+             {"ms", (base::monotonic_ns() - begun) / 1'000'000}});
+  install(std::move(*arena));
+  return {};
+}
+
+void HostedArena::install(std::shared_ptr<Arena> arena) {
+  if (arena->replica) {
+    auto shape = journal::shape_of(*arena->core->mapping);
+    if (shape) arena->shape = *shape;
+    introduce(*arena);
+    arena->checkpoints = std::make_unique<Checkpoints>(arena->store(), storage_, state_.journal_id,
+                                                       arena->shape, config_.checkpoint);
+    arena->checkpoints->tell_kept();
+  }
+  std::shared_ptr<Arena> before;  // let go without the mutex
+  const std::lock_guard lock(mutex_);
+  before = std::exchange(arena_, std::move(arena));
+}
+
+void HostedArena::introduce(Arena& arena) {
+  arena::JournalLines& lines = arena.store().mapping().journal();
+  constexpr size_t kWords = sizeof lines.directory / sizeof(uint64_t);
+  uint64_t words[kWords] = {};
+  std::memcpy(words, storage_.describe().data(),
+              std::min(storage_.describe().size(), sizeof words - 1));
+  for (size_t i = 0; i < kWords; ++i) lines.directory[i].store_relaxed(words[i]);
+  lines.pid.store_relaxed(static_cast<uint64_t>(getpid()));
+  lines.started_ms.store_relaxed(static_cast<uint64_t>(base::wall_clock_ms()));
+  lines.state.store_relaxed(static_cast<uint64_t>(arena::JournalState::serving));
+  replicate::announce_leading_until(arena.store(), 1);
+  replicate::announce_cluster(arena.store(), cluster_number(config_.cluster), config_.cluster.node);
+  replicate::announce_role(arena.store(), ReplicaRole::following);
+  if (config_.metrics.address.empty()) return;
+  auto server = MetricsServer::open(config_.metrics.address, BookAccess::wrap(arena.core),
+                                    arena.store().mapping().journal());
+  if (server)
+    arena.metrics = std::move(*server);
+  else
+    log_event(Severity::error, "metrics_unavailable", {{"error", server.error().message()}});
+}
+
+// --- the book's work ---
+
+Result<void> HostedArena::apply(const replicate::LogEntry& entry) {
+  const auto arena = current();
+  // Progress: that of whoever holds the ring, a reader of this host.
+  for (;;) {
+    auto applied = arena->replica->apply(entry);
+    if (applied || applied.error().code != Code::backpressure) return applied;
+    const timespec nap{0, kRetryNs};
+    nanosleep(&nap, nullptr);
+  }
+}
+
+Result<void> HostedArena::promote(uint64_t term) {
+  const auto arena = current();
+  // No term is opened that is not on disk: consensus saw to that.
+  log::set_journal(arena->store(), {state_.journal_id, term});
+  if (auto opened = arena->replica->promote(term); !opened) return opened.error();
+  // Deadlines are those of another host's clock. Nobody pays here yet: it does not lead until.
+  const auto session = arena->core->attachment->open_session();
+  if (!session) return session.error();
+  log::LogWriter writer(arena->store(), *session);
+  lease::Leases leases(arena->store(), {});
+  Result<void> done;
+  // Progress: each round renews some; a full ring is drained by the collector.
+  for (uint64_t at = 0;;) {
+    auto next = leases.restart_ttls(writer, at, book::book_time_ms(arena->store()));
+    if (next) at = *next;
+    if (next && at == 0) break;
+    if (!next && next.error().code != Code::backpressure) {
+      // Deposed meanwhile: the node sees to it.
+      if (next.error().code != Code::book_closed) done = next.error();
+      break;
+    }
+    if (!next) {
+      const timespec nap{0, kRetryNs};
+      nanosleep(&nap, nullptr);
+    }
+  }
+  arena->core->attachment->close_session(*session);
+  if (done) replicate::announce_role(arena->store(), ReplicaRole::leading);
+  return done;
+}
+
+void HostedArena::mark_clean() {
+  if (const auto arena = current())
+    replicate::announce_role(arena->store(), ReplicaRole::following);
+}
+
+uint64_t HostedArena::next_lsn() const {
+  const auto arena = current();
+  return arena ? log::log_end(arena->store()) : 1;
+}
+
+Position HostedArena::position() const {
+  const auto arena = current();
+  if (!arena) return {};
+  log::Record last;
+  const uint64_t end = log::log_end(arena->store());
+  if (end <= 1) return {};
+  if (log::fetch(arena->store(), end - 1, last) == log::Fetch::got) return last.position;
+  return log::durable_position(arena->store());
+}
+
+journal::BookShape HostedArena::shape() const {
+  const auto arena = current();
+  return arena ? arena->shape : journal::BookShape{};
+}
+
+void HostedArena::wait_for_demand(std::chrono::nanoseconds at_most) {
+  const auto arena = current();
+  if (!arena) {
+    const timespec nap{0, std::min<long>(at_most.count(), 10'000'000)};
+    nanosleep(&nap, nullptr);
+    return;
+  }
+  arena::EventLine& event = arena->store().own_event(arena::kDemandEvent);
+  const uint64_t ticket = arena::prepare_wait(event);
+  arena::wait(event, ticket, base::monotonic_ns() + at_most.count());
+}
+
+void HostedArena::wake_demand() {
+  if (const auto arena = current()) arena::notify(arena->store().own_event(arena::kDemandEvent));
+}
+
+void HostedArena::tell_journal(arena::JournalState state, Code code) {
+  const auto arena = current();
+  if (!arena) return;
+  arena::JournalLines& lines = arena->store().mapping().journal();
+  lines.error_code.store_relaxed(static_cast<uint64_t>(code));
+  lines.state.store_relaxed(static_cast<uint64_t>(state));
+  arena::notify(arena->store().own_event(arena::kDurableEvent));
+}
+
+void HostedArena::keep_checkpoints(uint64_t bytes_written) {
+  const auto arena = current();
+  if (arena && arena->checkpoints) arena->checkpoints->begin_if_due(bytes_written);
+}
+
+HostedArena::Lines HostedArena::lines() const {
+  const auto arena = current();
+  if (!arena) return {};
+  const arena::Mapping& mapping = arena->store().mapping();
+  return {arena, &mapping.journal(), &mapping.replication()};
+}
+
+// --- as the node sees it ---
+
+void HostedArena::seal(uint64_t term) {
+  const auto arena = current();
+  if (!arena) return;
+  commit::Executor(arena->store()).seal(term);
+  replicate::announce_role(arena->store(), ReplicaRole::sealed);
+}
+
+Result<bool> HostedArena::take(uint64_t from_lsn, uint64_t bytes_max, replicate::LogEntry& entry) {
+  const auto arena = current();
+  if (!arena || !arena->replica) return false;
+  auto taken = arena->replica->take(from_lsn, bytes_max);
+  if (!taken) return taken.error();
+  if (taken->count == 0) return false;
+  entry = std::move(*taken);
+  return true;
+}
+
+uint64_t HostedArena::end_lsn() const {
+  const auto arena = current();
+  return arena ? log::log_end(arena->store()) : 1;
+}
+
+void HostedArena::tell_quorum(Position position) {
+  if (const auto arena = current()) log::publish_quorum(arena->store(), position);
+}
+
+void HostedArena::tell_durable(Position position) {
+  const auto arena = current();
+  if (!arena) return;
+  log::publish_durable(arena->store(), position);
+  if (arena->follower) arena->follower->release_up_to(position.lsn() + 1);
+}
+
+void HostedArena::tell_leader(const std::optional<replicate::Server>& leader, uint64_t term) {
+  const auto arena = current();
+  if (!arena) return;
+  replicate::announce_leader(
+      arena->store(), {.node = leader ? leader->id : 0,
+                       .term = term,
+                       .address = leader ? std::string_view(leader->address) : std::string_view()});
+}
+
+void HostedArena::tell_leading_until(int64_t ns) {
+  if (const auto arena = current())
+    replicate::announce_leading_until(arena->store(),
+                                      static_cast<uint64_t>(std::max<int64_t>(ns, 1)));
+}
+
+uint64_t HostedArena::confirm_asked() const {
+  const auto arena = current();
+  return arena ? replicate::asked_round(arena->store()) : 0;
+}
+
+void HostedArena::tell_confirmed(uint64_t asked) {
+  if (const auto arena = current()) replicate::announce_confirmed(arena->store(), asked);
+}
+
+}  // namespace casbook::daemon

@@ -1,0 +1,90 @@
+// The arena that a node serves, and its exchange for another when the node has led and was deposed.
+//
+//   none or retired --rebuild()--> following --promote()--> leading --seal()--> sealed
+//   --rebuild()-->
+//
+// HostedBook's functions are called by any thread, under the node's mutex; apply(), promote() and
+// rebuild() by the one that does the book's work, without it. Whoever uses an arena while it is
+// exchanged holds it: it is unmapped when the last lets it go.
+#pragma once
+
+#include <mutex>
+
+#include "api/core.h"
+#include "daemon/checkpoints.h"
+#include "daemon/config.h"
+#include "daemon/lock_file.h"
+#include "daemon/metrics.h"
+#include "journal/state_file.h"
+#include "replicate/replica.h"
+#include "replicate/replicator.h"
+
+namespace casbook::daemon {
+
+class HostedArena : public replicate::HostedBook {
+ public:
+  HostedArena(const Config& config, journal::Storage& storage, const journal::JournalState& state);
+  ~HostedArena() override;
+
+  // What memory has, if it is this journal's and never led since it was built; false: there is no
+  // such arena. Errors: already_served, foreign_journal, no_permission and the like.
+  Result<bool> attach();
+  // A new one from checkpoint and journal, up to `committed` if the journal's checkpoints do not
+  // have more; it takes the place of the one that is there.
+  Result<void> rebuild(Position committed);
+  Result<void> apply(const replicate::LogEntry& entry);
+  // Opens the term, gives all leases their whole TTL.
+  Result<void> promote(uint64_t term);
+  // All that was committed is in the journal: the next daemon may go on with this arena.
+  void mark_clean();
+
+  uint64_t next_lsn() const;  // of the arena's log
+  Position position() const;
+  journal::BookShape shape() const;
+  // Sleeps until somebody asks for something, or for so long.
+  void wait_for_demand(std::chrono::nanoseconds at_most);
+  void wake_demand();
+  void tell_journal(arena::JournalState state, Code code = {});
+  // Takes checkpoints when they are due or asked for.
+  void keep_checkpoints(uint64_t bytes_written);
+  // The lines for people and metrics, of the arena as it is now.
+  struct Lines {
+    std::shared_ptr<void> keep;
+    arena::JournalLines* journal = nullptr;
+    arena::ReplicationLines* replication = nullptr;
+  };
+  Lines lines() const;
+
+  void seal(uint64_t term) override;
+  Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, replicate::LogEntry& entry) override;
+  uint64_t end_lsn() const override;
+  void tell_quorum(Position position) override;
+  void tell_durable(Position position) override;
+  void tell_leader(const std::optional<replicate::Server>& leader, uint64_t term) override;
+  void tell_leading_until(int64_t ns) override;
+  uint64_t confirm_asked() const override;
+  void tell_confirmed(uint64_t asked) override;
+
+ private:
+  struct Arena;
+  std::shared_ptr<Arena> current() const;
+  Result<std::shared_ptr<Arena>> open_arena();
+  void install(std::shared_ptr<Arena> arena);
+  void introduce(Arena& arena);
+
+  const Config& config_;
+  journal::Storage& storage_;
+  const journal::JournalState state_;
+  mutable std::mutex mutex_;  // of what follows
+  std::shared_ptr<Arena> arena_;
+  std::optional<replicate::Server> leader_;
+  uint64_t leader_term_ = 0;
+};
+
+// Derived from the cluster's name, so that all nodes come to the same.
+uint64_t cluster_number(const ClusterConfig& cluster);
+uint64_t journal_id_of(const ClusterConfig& cluster);
+// A digest of what has to be equal on all nodes for records to fit.
+uint64_t digest_of(const journal::BookShape& shape);
+
+}  // namespace casbook::daemon

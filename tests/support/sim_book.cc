@@ -61,6 +61,7 @@ Result<bool> SimBook::attach() {
     if (opened.error().code == Code::book_missing) return false;
     return opened.error();
   }
+  let_go();
   arena_ = std::move(arena);
   const commit::Store& store = arena_.core->store;
   const auto role = static_cast<ReplicaRole>(store.mapping().replication().role.load_relaxed());
@@ -109,7 +110,7 @@ Result<void> SimBook::rebuild(replicate::RaftLog& log, Position committed) {
       replicate::announce_role(store(), ReplicaRole::sealed);
       replicate::announce_retired(store());
     }
-    arena_ = {};
+    let_go();
     (void)!arena::destroy(options_.directory, kName);
     if (auto created = create(); !created) return created;
     if (auto opened = open_arena(arena_); !opened) return opened;
@@ -156,7 +157,7 @@ Result<void> SimBook::promote(uint64_t term) {
 }
 
 void SimBook::lose_memory() {
-  arena_ = {};
+  let_go();
   (void)!arena::destroy(options_.directory, kName);
 }
 
@@ -194,7 +195,7 @@ Result<bool> SimBook::take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entr
 }
 
 uint64_t SimBook::end_lsn() const {
-  return is_open() ? store().control().tail.load_acquire() : 1;
+  return next_lsn();
 }
 void SimBook::tell_quorum(Position position) {
   if (is_open()) log::publish_quorum(store(), position);

@@ -13,8 +13,13 @@
 
 namespace casbook::test {
 
-// Bugs of the book's own part, seeded on purpose.
-enum class SimBug { none, undone_in_place };
+// Bugs of the parts that are the simulator's own, seeded on purpose.
+enum class SimBug {
+  none,
+  undone_in_place,         // a deposed leader's arena is taken back instead of replaced
+  positions_without_term,  // who waits compares LSNs
+  tokens_without_term,     // so does who compares tokens
+};
 
 struct SimHostOptions {
   std::string directory;  // of this host alone
@@ -33,7 +38,7 @@ class SimBook final : public replicate::HostedBook {
   Result<void> apply(const replicate::LogEntry& entry);
   Result<void> promote(uint64_t term);
   // The daemon is gone; the arena stays.
-  void let_go() { arena_ = {}; }
+  void let_go() { arena_.replica.reset(), arena_.follower.reset(), arena_.core.reset(); }
   // The power is gone, and the memory with it.
   void lose_memory();
 

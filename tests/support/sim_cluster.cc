@@ -130,7 +130,7 @@ void Cluster::begin() {
   });
   payers_ = std::make_unique<SimPayers>(
       events_, truth_, nodes_,
-      SimPayersOptions{.seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs});
+      SimPayersOptions{.seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
   faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, *payers_, random_.next());
   for (auto& node : nodes_) node->start();
   payers_->begin();

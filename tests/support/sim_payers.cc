@@ -163,7 +163,10 @@ SimPayers::Place* SimPayers::place_of(Client& client, uint64_t id) {
   if (core && core->store.mapping().replication().retired.load_relaxed() != 0) core = nullptr;
   if (!core) {
     auto opened = api::open_core(host.directory(), SimBook::kName, arena::Access::read_write);
-    if (!opened) return nullptr;
+    if (!opened) {
+      events_.say(client.who(), [&] { return opened.error().message(); });
+      return nullptr;
+    }
     core = std::move(*opened);
   }
   std::shared_ptr<Place>& place = client.places[id];
@@ -217,7 +220,9 @@ bool SimPayers::set_up(Client& client) {
     if (is_set_up_) client.asked_of.reset();
     return is_set_up_;
   }
-  bool is_done = place->session.open_ledger("EUR", 2).operator bool();
+  const auto ledger = place->session.open_ledger("EUR", 2);
+  if (!ledger) events_.say(client.who(), [&] { return ledger.error().message(); });
+  bool is_done = ledger.operator bool();
   for (uint32_t i = 0; i < kSimAccounts && is_done; ++i) {
     AccountOptions options{.ledger = "EUR"};
     if (i != 0) options.limits.min_available = 0;
@@ -341,6 +346,8 @@ std::optional<Code> SimPayers::fate_of(const Place& place, Position position, Le
   if (level == Level::quorum && log::quorum_position(place.store()).lsn() > word.lsn())
     word = log::quorum_position(place.store());
   const bool is_reached = position.lsn() <= word.lsn();
+  if (options_.bug == SimBug::positions_without_term)
+    return is_reached ? std::optional(Code{}) : std::nullopt;
   switch (log::standing_of(place.store(), position)) {
     case log::Standing::undone:
       return Code::undone;
@@ -402,7 +409,8 @@ void SimPayers::tend_lease(Client& client) {
                .operation_id = operation});
   if (!grant) return;
   events_.note(client.who(), "has the lease", grant->lease.token.value);
-  truth_.told_token(grant->lease.token);
+  const Position token = grant->lease.token;
+  truth_.told_token(options_.bug == SimBug::tokens_without_term ? Position{token.lsn()} : token);
   client.lease = grant->lease, client.lease_node = client.at, client.lease_payments = 0;
 }
 

@@ -25,6 +25,7 @@ struct SimPayersOptions {
   uint64_t seed = 1, clients = 4, payments_max = 600;
   int64_t pause_ns = 20 * kSimMs;  // between payments, at random up to twice that
   bool have_sleepers = true, take_leases = true;
+  SimBug bug = SimBug::none;
 };
 
 // What a client was told of one payment.

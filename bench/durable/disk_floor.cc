@@ -1,13 +1,10 @@
 #include "durable/disk_floor.h"
 
-#include <climits>
 #include <csignal>
 #include <cstring>
 #include <thread>
 
-#include <linux/futex.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,27 +12,6 @@ namespace casbook::bench {
 namespace {
 
 constexpr uint64_t kFloorFileBytes = 64 << 20;
-
-// Counts on, and wakes who sleeps on it.
-void ring(Bell& bell, uint64_t count) {
-  bell.count.store_release(count);  // [bell] What was handed over comes before.
-  syscall(SYS_futex, &bell.count, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
-// Sleeps while the count is still `seen`; what it is then.
-uint64_t sleep_on(Bell& bell, uint64_t seen) {
-  uint64_t count = 0;
-  while ((count = bell.count.load_acquire()) == seen)  // [bell]
-    syscall(SYS_futex, &bell.count, FUTEX_WAIT, static_cast<uint32_t>(seen), nullptr, nullptr, 0);
-  return count;
-}
-
-// Who rings a bell together with others only has to change it.
-void ring_shared(Bell& bell) {
-  bell.count.add_relaxed(1);  // the caller's own count, stored before, says what there is
-  base::full_fence();
-  syscall(SYS_futex, &bell.count, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-}
 
 void end(pid_t pid) {
   kill(pid, SIGKILL);

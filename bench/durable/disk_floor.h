@@ -8,16 +8,9 @@
 
 #include "durable/disk.h"
 #include "floor.h"
+#include "served/bell.h"
 
 namespace casbook::bench {
-
-// What one caller and the daemon say to each other: counts of rounds, low halves are futexes.
-struct alignas(64) Bell {
-  base::AtomicU64 count;
-};
-struct CallLines {
-  Bell asked, answered;
-};
 
 // One caller: each round writes one block.
 class RoundTripFloor {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "durable/disk_floor.h"
 #include "durable/one_caller.h"
 
 namespace casbook::bench {

@@ -17,6 +17,7 @@ class Latencies {
     call();
     ns_.push_back(now_ns() - start);
   }
+  void add(int64_t ns) { ns_.push_back(ns); }
   uint64_t count() const { return ns_.size(); }
   // Of the sorted calls the one at this share, in microseconds; 0: there was none.
   double us_at(double share) {

@@ -1,7 +1,6 @@
 // One caller's durable calls, in turn with its floor, so that what drifts hits both.
 #pragma once
 
-#include "durable/disk_floor.h"
 #include "durable/effort.h"
 #include "durable/latencies.h"
 
@@ -14,9 +13,9 @@ struct OneCaller {
   double p99_ratio() { return subject.p99() / floor.p99(); }
 };
 
-// `call`: one durable payment; false: it failed, and so the whole.
-template <class Call>
-bool time_one_caller(const Effort& effort, RoundTripFloor& floor, OneCaller& times, Call&& call) {
+// `call`: one durable payment; false: it failed, and so the whole. A floor has a round().
+template <class Floor, class Call>
+bool time_one_caller(const Effort& effort, Floor& floor, OneCaller& times, Call&& call) {
   bool ok = true;
   for (uint32_t block = 0; block < effort.blocks && ok; ++block) {
     for (uint32_t i = 0; i < effort.rounds; ++i) times.floor.time([&] { floor.round(); });

@@ -30,15 +30,4 @@ std::vector<PeerEntry> all_peers() {
   return peers;
 }
 
-std::string try_out(Client& client) {
-  const Order order{.id = 1, .from = 0, .to = 1, .amount = 7};
-  const Order too_much{.id = 2, .from = 1, .to = 0, .amount = 2 * kPeerFunds};
-  if (client.pay(order) != Answer::paid) return "a payment was not made";
-  if (client.pay(order) != Answer::replayed) return "a payment id was not known again";
-  if (client.pay(too_much) != Answer::refused) return "a payment without funds was not refused";
-  if (client.funds(0) != kPeerFunds - 7 || client.funds(1) != kPeerFunds + 7)
-    return "the balances are not what was paid";
-  return {};
-}
-
 }  // namespace casbook::bench

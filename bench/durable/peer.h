@@ -50,8 +50,4 @@ std::unique_ptr<Peer> make_lmdb();
 std::unique_ptr<Peer> make_postgres();
 std::unique_ptr<Peer> make_redis();
 
-// That it does the work: pays, knows an id again, refuses what is not there. What it does wrong;
-// empty: nothing. Takes the ids 1 and 2.
-std::string try_out(Client& client);
-
 }  // namespace casbook::bench

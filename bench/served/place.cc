@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 namespace casbook::bench {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 
 }  // namespace
 
-Place::Place(const char* purpose) {
+Place::Place(const char* purpose) : owner_(getpid()) {
   const char* wanted = std::getenv("CASBOOK_BENCH_DIR");
   const std::string parent = wanted && *wanted ? wanted : CASBOOK_BENCH_DIR_DEFAULT;
   struct statfs about;
@@ -33,6 +34,7 @@ Place::Place(const char* purpose) {
 }
 
 Place::~Place() {
+  if (getpid() != owner_) return;
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }

@@ -3,10 +3,12 @@
 
 #include <string>
 
+#include <sys/types.h>
+
 namespace casbook::bench {
 
 // Below $CASBOOK_BENCH_DIR, or else below the folder that the program was built in. Memory has no
-// sync to measure, so a tmpfs ends the program with a message.
+// sync to measure, so a tmpfs ends the program with a message. A fork that exits removes nothing.
 class Place {
  public:
   explicit Place(const char* purpose);
@@ -20,6 +22,7 @@ class Place {
 
  private:
   std::string path_;
+  pid_t owner_;
 };
 
 }  // namespace casbook::bench

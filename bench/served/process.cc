@@ -49,6 +49,7 @@ void become(const char* user) {
   words.push_back(nullptr);
   for (const auto& [name, value] : command.environment) setenv(name.c_str(), value.c_str(), 1);
   send_output_to(command.output);
+  if (command.before) command.before();
   become(command.user);
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // behind the change of user, which would undo it
   execvp(words[0], words.data());

@@ -1,6 +1,7 @@
 // Child processes of a benchmark, and which core who runs on.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@ struct Command {
   std::string output{};            // file that takes what it says; empty: thrown away
   const char* user = nullptr;      // runs as this user where the benchmark runs as root
   std::vector<std::pair<std::string, std::string>> environment{};  // beside the benchmark's own
+  std::function<void()> before{};  // run in the new process, as the user of the benchmark
 };
 
 // Ended with the benchmark, however that ends.

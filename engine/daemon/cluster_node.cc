@@ -52,6 +52,7 @@ struct Ground {
   journal::JournalState state;
   std::unique_ptr<HostedArena> arena;
   std::unique_ptr<RaftLog> log;
+  journal::BookShape shape{};
   uint64_t applied = 0;
   bool needs_rebuild = false;
 };
@@ -115,6 +116,7 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
                     {.appender = {.segment_bytes = config.journal.segment_bytes}});
   if (!log) return log.error();
   ground.log = std::move(*log);
+  ground.shape = *shape;
   // A follower's arena holds what was committed, so its log has it.
   const Position position = ground.arena->position();
   ground.needs_rebuild = !has_book || !ground.log->holds(position);
@@ -128,6 +130,7 @@ class ClusterNode {
       : config_(config),
         arena_(std::move(ground.arena)),
         log_(std::move(ground.log)),
+        shape_(digest_of(ground.shape)),
         network_(std::move(network)) {}
 
   Result<void> start(journal::Storage& storage, const journal::JournalState& state,
@@ -179,7 +182,7 @@ class ClusterNode {
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
     options.transport.boot = boot;
-    options.transport.shape = digest_of(arena_->shape());
+    options.transport.shape = shape_;
     options.transport.is_multicast = cluster.is_multicast;
     options.transport.seed = boot;
     return options;
@@ -450,6 +453,7 @@ class ClusterNode {
   const Config& config_;
   std::unique_ptr<HostedArena> arena_;
   std::unique_ptr<RaftLog> log_;
+  const uint64_t shape_;  // what has to be equal on all nodes
   std::unique_ptr<UdpNetwork> network_;
   journal::Storage* storage_ = nullptr;
   uint64_t journal_id_ = 0;

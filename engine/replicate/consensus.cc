@@ -225,7 +225,8 @@ void Consensus::Impl::take_entries(const RaftShimUpdate& update, const Event& ev
   }
 }
 
-// An AppendEntries that was sent because there is more, while the window to that follower is full.
+// D19: an AppendEntries that libraft sends because there is more, while the window to that follower
+// is full. One per heartbeat has to go: libraft itself counts each as one.
 bool Consensus::Impl::is_needless(const RaftShimMessage& m, const Event& event, int64_t now_ms) {
   const auto before = std::find_if(sent.begin(), sent.end(),
                                    [&m](const Sent& other) { return other.node == m.node; });
@@ -241,6 +242,7 @@ bool Consensus::Impl::is_needless(const RaftShimMessage& m, const Event& event, 
 
 void Consensus::Impl::take_messages(const RaftShimUpdate& update, const Event& event,
                                     int64_t now_ms, Update& out) {
+  out.messages.reserve(out.messages.size() + update.messages);
   for (unsigned i = 0; i < update.messages; ++i) {
     RaftShimMessage m;
     raft_shim_message(shim, i, &m);

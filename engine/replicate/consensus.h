@@ -1,7 +1,7 @@
 // Raft's rules, by libraft's raft_step(): events in, updates out. No I/O, no threads, no clock of
 // its own; keeps indices and terms, never an entry's bytes.
 //
-// Guards here are against the traps that replicate/README.md lists (D1 to D18).
+// Guards here are against the traps that replicate/README.md lists (D1 to D19).
 //
 // Not thread-safe. Nothing here waits.
 #pragma once
@@ -25,7 +25,7 @@ struct Configuration {
   std::vector<Server> servers;
   bool operator==(const Configuration&) const = default;
 };
-// A single voter would lead again without a new term.
+// A single voter would lead again without a new term (D17).
 constexpr uint32_t kVotersMin = 2;
 constexpr uint32_t kVotersMax = 9;
 constexpr uint32_t kAddressBytesMax = 255;
@@ -103,7 +103,7 @@ class Consensus {
 
   Role role() const;
   uint64_t term() const;
-  std::optional<Server> leader() const;  // as far as known, in this term
+  std::optional<Server> leader() const;  // as far as known, in this term (D18)
   uint64_t last_index() const;
   // On this node's disk, as far as persisted() said.
   uint64_t stored_index() const;

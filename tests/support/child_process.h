@@ -72,14 +72,22 @@ inline void signal_process(pid_t pid, int number) {
   if (pid > 1) ::kill(pid, number);
 }
 
+// In a fork of `parent`, first of all: it dies with the thread that forked it, also with one that
+// has died already.
+inline void die_with(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);
+}
+
 class Child {
  public:
   // Runs `body` in a fork, then exits with 0. It dies with the test.
   explicit Child(const std::function<void()>& body) {
+    const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ > 0) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    die_with(parent);
     body();
     _exit(0);
   }

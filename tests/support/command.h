@@ -8,7 +8,6 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,10 +61,11 @@ class Started {
   // A fork that ends with what `body` returns.
   explicit Started(const std::function<int()>& body, int out_fd = -1)
       : out_(memfd_create("out", MFD_CLOEXEC)), err_(memfd_create("err", MFD_CLOEXEC)) {
+    const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ > 0) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    die_with(parent);
     dup2(out_fd >= 0 ? out_fd : out_, STDOUT_FILENO);
     dup2(err_, STDERR_FILENO);
     _exit(body());

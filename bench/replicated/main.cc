@@ -1,0 +1,76 @@
+// Payments on three hosts beside the floor of the same path and beside other systems, in one run.
+// The hosts are namespaces of this machine (root is needed), their disks are folders of one. Prints
+// Markdown.
+//
+//   bench_replicated [--tiny] [--without-servers] [--without-peers] [--without-engine]
+//
+// Works below $CASBOOK_BENCH_DIR, or below the build folder. --tiny: only to show that it works.
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include <sys/utsname.h>
+
+#include "replicated/rows.h"
+
+namespace casbook::bench {
+namespace {
+
+struct Options {
+  Effort effort;
+  bool with_peers = true, with_engine = true;
+};
+
+Options read_options(int argc, char** argv) {
+  Options options;
+  const char* servers = std::getenv("CASBOOK_BENCH_PEERS");
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--tiny")
+      options.effort = Effort::tiny();
+    else if (option == "--without-servers")
+      options.effort.with_servers = false;
+    else if (option == "--without-peers")
+      options.with_peers = false;
+    else if (option == "--without-engine")
+      options.with_engine = false;
+    else {
+      std::fprintf(stderr, "bench_replicated: unknown option %s\n", argv[i]);
+      std::exit(2);
+    }
+  }
+  if (servers && *servers) options.effort.with_servers = std::strcmp(servers, "0") != 0;
+  return options;
+}
+
+void print_machine(const Place& place) {
+  utsname system;
+  uname(&system);
+  std::printf("Linux %s, %u processors, three hosts in %s\n\n", system.release,
+              std::thread::hardware_concurrency(), place.path().c_str());
+}
+
+}  // namespace
+}  // namespace casbook::bench
+
+int main(int argc, char** argv) {
+  using namespace casbook::bench;
+  const Options options = read_options(argc, argv);
+  static const Place place("replicated");  // removed by exit() too
+  print_machine(place);
+  Table own({"casbook on three hosts", "floor", "casbook", "ratio", "aim", ""});
+  if (options.with_engine)
+    add_casbook_rows(place, options.effort, own);
+  else
+    add_floor_rows(place, options.effort, "as asked for", own);
+  own.print();
+  Table wire({"floor by the wire", "bridge", "switch of the tests", "ratio"});
+  add_wire_rows(place, options.effort, wire);
+  wire.print();
+  if (!options.with_peers) return 0;
+  Table peers({"one payment at a time, on three hosts", "p50, us", "times floor", "p99, us",
+               "times floor", "1 caller, per s", "4 callers, per s"});
+  add_peer_rows(place, options.effort, peers);
+  peers.print();
+  return 0;
+}

@@ -1,0 +1,29 @@
+// The tables of bench_replicated.
+#pragma once
+
+#include <cstdint>
+
+#include "durable/effort.h"
+#include "durable/table.h"
+#include "served/place.h"
+
+namespace casbook::bench {
+
+constexpr uint32_t kCallers = 4;
+constexpr uint64_t kInFlight = 1024;  // payments of each caller
+// Of a payment between two accounts, where there is no book to ask.
+constexpr uint64_t kRecordBytesAbout = 424;
+
+// {what, floor, casbook, ratio, aim, verdict}
+void add_casbook_rows(const Place& place, const Effort& effort, Table& table);
+// The floors alone, where there is no casbook to compare with.
+void add_floor_rows(const Place& place, const Effort& effort, const std::string& why, Table& table);
+// {what, bridge, switch, ratio}: what the wire of the tests costs.
+void add_wire_rows(const Place& place, const Effort& effort, Table& table);
+// {system, p50, its ratio to the floor, p99, its ratio, payments per second by 1 caller, by 4}
+void add_peer_rows(const Place& place, const Effort& effort, Table& table);
+
+inline std::string per_second(double rate) { return figure(rate / 1e3) + " k/s"; }
+inline std::string microseconds(double us) { return figure(us) + " us"; }
+
+}  // namespace casbook::bench

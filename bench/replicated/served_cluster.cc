@@ -1,0 +1,128 @@
+#include "replicated/served_cluster.h"
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/hosts/cluster_config.h"
+
+namespace casbook::bench {
+namespace {
+
+constexpr int64_t kLeaderNsMax = 10'000'000'000;
+
+std::string arena_lines(const ServedShape& shape) {
+  std::ostringstream lines;
+  lines << "accounts = " << shape.accounts + 1 << "\npayments = " << shape.payments
+        << "\nwindow = \"" << shape.window << "\"\nrecords = " << shape.records
+        << "\nleases = 64\nsessions = 16\n";
+  return lines.str();
+}
+
+// Whether a commit is taken here now.
+bool leads(const std::string& name) {
+  auto book = Book::attach(name);
+  if (!book) return false;
+  auto session = book->open_session();
+  return session && session->open_ledger("EUR", 2) &&
+         session->open_ledger("probe" + std::to_string(getpid()), 2);
+}
+
+}  // namespace
+
+ServedCluster::ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape)
+    : hosts_(hosts), name_(own_name()), shape_(shape), daemons_(hosts.count()) {}
+
+std::string ServedCluster::serve() {
+  const std::string key = folder(1) + "/cluster.key", log = folder(1) + "/keygen.log";
+  if (!run_to_end({.words = {CASBOOK_COMMAND, "cluster", "keygen", key}, .output = log}))
+    return "casbook cluster keygen: " + last_line(log);
+  for (uint32_t host = 1; host <= hosts(); ++host) {
+    mkdir((folder(host) + "/journal").c_str(), 0700);
+    std::ofstream(folder(host) + "/casbook.toml") << test_support::cluster_config(
+        hosts_, host,
+        {.book = name_,
+         .key_file = key,
+         .arena = arena_lines(shape_),
+         .more = "[checkpoint]\nevery_bytes = " + std::to_string(shape_.checkpoint_bytes) +
+                 "\nevery = \"0s\"\n"});
+    start_daemon(host);
+  }
+  const uint32_t leader = find_leader();
+  for (uint32_t host = 1; host <= hosts(); ++host)
+    if (!daemons_[host - 1].is_running()) return "casbook serve ended: " + said(host);
+  if (leader == 0) return "nobody leads within 10 s: " + said(1);
+  const bool is_filled = run_on(leader, [this] {
+    Book book = must(Book::attach(name_));
+    Session session = must(book.open_session());
+    open_accounts(session, shape_.accounts);
+    must(book.wait(book.position(), Level::durable, std::chrono::seconds(60)));
+  });
+  return is_filled ? "" : "the accounts could not be opened on the leader: " + said(leader);
+}
+
+void ServedCluster::start_daemon(uint32_t host) {
+  daemons_[host - 1] = Process({.words = {CASBOOK_COMMAND, "serve", folder(host) + "/casbook.toml"},
+                                .output = folder(host) + "/daemon.log",
+                                .before = [this, host] { hosts_.enter(host); }});
+}
+
+uint32_t ServedCluster::find_leader() {
+  for (const int64_t until = now_ns() + kLeaderNsMax; now_ns() < until;) {
+    bool any_runs = false;
+    for (uint32_t host = 1; host <= hosts(); ++host) {
+      if (run_on(host, [this] { _exit(leads(name_) ? 0 : 1); })) return host;
+      any_runs |= daemons_[host - 1].is_running();
+    }
+    if (!any_runs) return 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return 0;
+}
+
+uint64_t ServedCluster::bytes_sent() const {
+  constexpr int kFieldsBefore = 8;  // of what was received
+  uint64_t sum = 0;
+  for (const Process& daemon : daemons_) {
+    std::ifstream file("/proc/" + std::to_string(daemon.pid()) + "/net/dev");
+    for (std::string line; std::getline(file, line);) {
+      const size_t name = line.find("eth0:");
+      if (name == line.npos) continue;
+      std::istringstream fields(line.substr(name + 5));
+      uint64_t field = 0;
+      for (int i = 0; i <= kFieldsBefore; ++i) fields >> field;
+      sum += field;
+    }
+  }
+  return sum;
+}
+
+pid_t ServedCluster::start_on(uint32_t host, const std::function<void()>& body) const {
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  hosts_.enter(host);
+  body();
+  _exit(0);
+}
+
+bool ServedCluster::run_on(uint32_t host, const std::function<void()>& body) const {
+  const pid_t pid = start_on(host, body);
+  int status = -1;
+  return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+std::vector<Account> accounts_of(const Book& book, uint64_t count) {
+  std::vector<Account> accounts;
+  for (uint64_t i = 0; i < count; ++i)
+    accounts.push_back(must(book.find_account({ExternalId::of_number(i + 1)})));
+  return accounts;
+}
+
+}  // namespace casbook::bench

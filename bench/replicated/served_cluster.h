@@ -1,0 +1,53 @@
+// A book that `casbook serve` keeps on several hosts; the daemons are children of the benchmark.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "served/served_book.h"
+#include "support/hosts/hosts.h"
+
+namespace casbook::bench {
+
+class ServedCluster {
+ public:
+  // The hosts are there, and outlive it.
+  ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape);
+  ServedCluster(const ServedCluster&) = delete;
+  ServedCluster& operator=(const ServedCluster&) = delete;
+
+  // Starts the daemons, and opens and funds the accounts on the host that leads. What is in the
+  // way; empty: nothing.
+  std::string serve();
+  // The host on which a payment can be made now; 0: none within 10 s.
+  uint32_t find_leader();
+  void kill_daemon(uint32_t host) { daemons_[host - 1].stop(9); }
+  void start_daemon(uint32_t host);
+
+  pid_t daemon(uint32_t host) const { return daemons_[host - 1].pid(); }
+  const std::string& name() const { return name_; }
+  uint64_t accounts() const { return shape_.accounts; }
+  uint32_t hosts() const { return hosts_.count(); }
+  // Bytes that all hosts have sent since they are there, as their interfaces count them.
+  uint64_t bytes_sent() const;
+
+  // A process on that host; not waited for.
+  pid_t start_on(uint32_t host, const std::function<void()>& body) const;
+  // The same, waited for. False: it did not end with 0.
+  bool run_on(uint32_t host, const std::function<void()>& body) const;
+
+ private:
+  std::string folder(uint32_t host) const { return hosts_.disk(host); }
+  std::string said(uint32_t host) const { return last_line(folder(host) + "/daemon.log"); }
+
+  const test_support::Hosts& hosts_;
+  std::string name_;
+  ServedShape shape_;
+  std::vector<Process> daemons_;
+};
+
+// In a process on a host: the accounts that serve() opened.
+std::vector<Account> accounts_of(const Book& book, uint64_t count);
+
+}  // namespace casbook::bench

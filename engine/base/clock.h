@@ -9,10 +9,12 @@
 namespace casbook::base {
 
 #ifdef CASBOOK_INSTRUMENTED
-// Tests inject clocks here: steps back, jumps, a suspended machine.
+// Tests inject clocks here: steps back, jumps, a suspended machine; or virtual time, which stands
+// still until a simulator moves it.
 struct InjectedClock {
   int64_t wall_offset_ms = 0;
   int64_t boot_offset_ns = 0;
+  int64_t virtual_ns = 0;  // not 0: what all clocks show, in place of the machine's
 };
 inline InjectedClock injected_clock;
 #endif
@@ -25,6 +27,7 @@ inline int64_t wall_clock_ms() {
   clock_gettime(CLOCK_REALTIME_COARSE, &t);
   int64_t now = to_ns(t) / 1'000'000;
 #ifdef CASBOOK_INSTRUMENTED
+  if (injected_clock.virtual_ns != 0) now = injected_clock.virtual_ns / 1'000'000;
   now += injected_clock.wall_offset_ms;
 #endif
   return now;
@@ -35,6 +38,7 @@ inline int64_t boot_clock_ns() {
   clock_gettime(CLOCK_BOOTTIME, &t);
   int64_t now = to_ns(t);
 #ifdef CASBOOK_INSTRUMENTED
+  if (injected_clock.virtual_ns != 0) now = injected_clock.virtual_ns;
   now += injected_clock.boot_offset_ns;
 #endif
   return now;
@@ -42,6 +46,9 @@ inline int64_t boot_clock_ns() {
 
 // For waiting: as the kernel's time-outs run.
 inline int64_t monotonic_ns() {
+#ifdef CASBOOK_INSTRUMENTED
+  if (injected_clock.virtual_ns != 0) return injected_clock.virtual_ns;
+#endif
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return to_ns(t);

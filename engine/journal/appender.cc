@@ -398,9 +398,8 @@ Result<void> Appender::complete() {
     if (flight.buffer) break;
     written_index_ = std::max(written_index_, flight.index);
   }
-  const uint64_t safe =
-      base::mutated(Mutant::journal_acknowledges_unsynced) ? written_index_ : synced_index_;
-  while (!flights_.empty() && flights_.front().index <= safe && !flights_.front().buffer) {
+  while (!flights_.empty() && flights_.front().index <= acknowledged_index() &&
+         !flights_.front().buffer) {
     durable_ = flights_.front().last;
     flights_.pop_front();
   }
@@ -416,9 +415,13 @@ Position Appender::durable() const {
   return durable_;
 }
 
+uint64_t Appender::acknowledged_index() const {
+  return base::mutated(Mutant::journal_acknowledges_unsynced) ? written_index_ : synced_index_;
+}
+
 uint64_t Appender::synced_index() const {
   const std::lock_guard lock(mutex_);
-  return synced_index_;
+  return acknowledged_index();
 }
 
 bool Appender::is_settled() const {

@@ -142,6 +142,7 @@ class Appender {
   void completed(const Completion& completion);
   Error fail(Error error);
   Buffer* free_buffer();
+  uint64_t acknowledged_index() const;
 
   Storage& storage_;
   std::unique_ptr<IoQueue> queue_;

@@ -1,0 +1,125 @@
+// One simulated host: its disk, its memory, and its daemon, which is the daemon's own objects driven
+// as the daemon's threads drive them, by events in virtual time.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "support/faulty_storage.h"
+#include "support/sim_book.h"
+#include "support/sim_network.h"
+#include "support/sim_truth.h"
+
+namespace casbook::test {
+
+struct SimNodeOptions {
+  uint64_t id = 1, nodes = 3, seed = 1;
+  uint64_t memory_bytes = 64 << 20;  // of entries, in the log
+  uint64_t entry_bytes_max = 32 << 10;
+  uint64_t window_entries = 4096;
+  bool is_multicast = true;
+  SimBug bug = SimBug::none;
+  std::string directory;
+};
+
+replicate::Configuration sim_configuration(uint64_t nodes);
+
+class SimNode {
+ public:
+  SimNode(SimEvents& events, SimNetwork& network, SimTruth& truth, const SimNodeOptions& options);
+  ~SimNode();
+
+  // The daemon begins; what it finds decides how. Does nothing if it runs or there is no power.
+  void start();
+  // SIGKILL: memory of the host and of those who pay stays.
+  void kill();
+  // The power of the host is gone, with all memory; start() brings it back.
+  void lose_power();
+  // SIGSTOP until then.
+  void stop_until(int64_t ns);
+  void jump_wall_clock(int64_t ms) { wall_offset_ms_ += ms; }
+
+  void receive(const std::vector<std::byte>& datagram);
+  // Somebody who pays waits for an answer.
+  void demand();
+  // Between these, clocks are this host's.
+  void enter() const;
+
+  uint64_t id() const { return options_.id; }
+  bool is_up() const { return node_ != nullptr; }
+  bool is_powered() const { return is_powered_; }
+  SimBook& book() { return book_; }
+  const std::string& directory() const { return options_.directory; }
+  FaultyStorage& storage() { return storage_; }
+  const replicate::Replicator& replicator() const { return *node_; }
+  bool is_leading() const {
+    return node_ && node_->standing() == replicate::Standing::leading;
+  }
+  bool has_all_applied() const;
+  // Of the log now, or when it went down.
+  uint64_t term_at(uint64_t index) const;
+  int64_t disk_ns = 200 * kSimUs;  // until something completes, up to twice that
+  uint64_t repair_bytes() const;
+
+ private:
+  struct Ground;
+  Result<void> open();
+  Result<journal::JournalState> open_state();
+  Result<replicate::ReplicatorOptions> node_options();
+  // An event of this life of the daemon; waits while it is stopped.
+  void after(int64_t ns, void (SimNode::*event)());
+  void run(void (SimNode::*event)());
+  void end_life();
+  void fail_to_start(const Error& error);
+  void start_later();
+  // After any event, as the daemon's settle(). An error ends the node.
+  void settle(const Result<void>& done);
+  void schedule();
+  void observe();
+  void give_up(const Error& error);
+  Result<void> collect_all();
+
+  void on_tick();
+  void on_disk();
+  void on_prepare();
+  void on_collect();
+  void on_flush();
+  void on_task();
+  void on_task_done();
+  Result<void> carry_out_task();
+  SimWho who() const { return {'n', options_.id}; }
+  int64_t some(int64_t ns) { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1)); }
+
+  SimEvents& events_;
+  SimNetwork& network_;
+  SimTruth& truth_;
+  const SimNodeOptions options_;
+  Random random_;
+  FaultyStorage storage_;
+  SimBook book_;
+  bool is_powered_ = true;
+  int64_t wall_offset_ms_ = 0;
+  const int64_t boot_offset_ns_;
+  std::vector<uint64_t> terms_at_death_;
+  uint64_t repair_bytes_before_ = 0;
+
+  // Of one life.
+  uint64_t life_ = 0;
+  int64_t stopped_until_ = 0;
+  std::vector<void (SimNode::*)()> held_;
+  std::deque<std::vector<std::byte>> socket_;  // while it is stopped
+  journal::JournalState state_;
+  std::unique_ptr<replicate::RaftLog> log_;
+  std::unique_ptr<replicate::Replicator> node_;
+  replicate::Task task_;
+  bool is_task_carried_out_ = false, is_full_ = false;
+  int64_t tick_at_ = 0;
+  bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;
+  bool is_collect_scheduled_ = false, is_flush_scheduled_ = false;
+  uint64_t commit_seen_ = 0, term_seen_ = 0;
+  replicate::Role role_seen_ = replicate::Role::follower;
+  replicate::Standing standing_seen_ = replicate::Standing::following;
+  Position durable_seen_, quorum_seen_;
+};
+
+}  // namespace casbook::test

@@ -104,7 +104,7 @@ TEST_F(Cluster, WhoWaitsForALeaseLearnsThatItMovedOn) {
     sleep_us(30'000);
     announce_leading_until(store(), 1);
   });
-  EXPECT_EQ(code_of(other.wait_acquire("till", {.wait = std::chrono::seconds(20)})),
+  EXPECT_EQ(code_of(other.wait_acquire("till", {.owner_id = 7, .wait = std::chrono::seconds(20)})),
             Code::not_leader);
 }
 

@@ -131,8 +131,11 @@ void Cluster::begin() {
   payers_ = std::make_unique<SimPayers>(
       events_, truth_, nodes_,
       SimPayersOptions{.seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
-  faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, *payers_, random_.next());
-  for (auto& node : nodes_) node->start();
+  faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, random_.next());
+  for (auto& node : nodes_) {
+    node->on_power_lost = [this, id = node->id()] { payers_->lose_host(id); };
+    node->start();
+  }
   payers_->begin();
   const SimWeights weights = weights_of(random_);
   events_.after(kSimSecond / 2, [this, weights] {

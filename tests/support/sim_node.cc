@@ -180,6 +180,7 @@ void SimNode::lose_power() {
   events_.note(who(), "loses power");
   enter();
   is_powered_ = false;
+  on_power_lost();
   if (node_) end_life();
   storage_.fail({});
   storage_.crash();

@@ -58,7 +58,8 @@ class SimNode {
   bool has_all_applied() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
-  int64_t disk_ns = 200 * kSimUs;  // until something completes, up to twice that
+  int64_t disk_ns = 200 * kSimUs;      // until something completes, up to twice that
+  std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
 
  private:

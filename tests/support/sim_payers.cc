@@ -310,6 +310,8 @@ void SimPayers::wake(Client& client) {
 
 void SimPayers::take_answer(Client& client) {
   const Result<Receipt> answer = *std::exchange(client.answer, {});
+  if (!answer)
+    events_.note(client.who(), code_name(answer.error().code), client.id, client.at);
   client.refusal = {};
   if (answer) {
     counts_.replayed += answer->replayed;

@@ -115,7 +115,7 @@ Result<void> SimNode::open() {
   if (!log) return log.error();
   log_ = std::move(*log);
   const bool needs_rebuild = !has_book || !log_->holds(book_.position());
-  const uint64_t applied = needs_rebuild ? 0 : log_->index_of(book_.next_lsn()) - 1;
+  const uint64_t applied = needs_rebuild ? 0 : log_->applied_index(book_.next_lsn());
   auto options = node_options();
   const replicate::ClusterKey key{};
   auto node = Replicator::open(*options, storage_, state_, *log_, network_.port(options_.id), key,
@@ -333,7 +333,7 @@ void SimNode::on_task_done() {
   if (task.kind == Task::Kind::apply) node_->applied(task.entry->index);
   if (task.kind == Task::Kind::promote) node_->promoted(task.term);
   if (task.kind == Task::Kind::rebuild)
-    node_->rebuilt(log_->index_of(book_.next_lsn()) - 1);
+    node_->rebuilt(log_->applied_index(book_.next_lsn()));
   if (task.kind != Task::Kind::apply)
     events_.note(who(), "has its book", static_cast<uint64_t>(node_->standing()));
   settle({});
@@ -356,7 +356,7 @@ void SimNode::give_up(const Error& error) {
     truth_.fail("node " + std::to_string(options_.id) + " gives up: " + error.message());
   start_later();
   if (!storage_.has_power()) return lose_power();
-  if (node_->standing() == Standing::leading) book_.seal(node_->term());
+  if (node_->standing() == Standing::leading) book_.seal(node_->led_term());
   book_.tell_leading_until(0);
   storage_.fail({});
   kill();

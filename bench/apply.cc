@@ -7,6 +7,7 @@
 
 #include "cells.h"
 #include "journal/replay.h"
+#include "log/log_reader.h"
 #include "replicate/replica.h"
 
 namespace casbook::bench {
@@ -23,9 +24,7 @@ class Node {
   explicit Node(const std::string& name)
       : cells_(name),
         attachment_(must(arena::Attachment::open(cells_.mapping(), [](uint32_t) {}))),
-        replica_(must(replicate::Replica::open(cells_.store(), *attachment_))) {
-    (void)Book::destroy(name);
-  }
+        replica_(must(replicate::Replica::open(cells_.store(), *attachment_))) {}
   Cells& cells() { return cells_; }
   replicate::Replica& replica() { return *replica_; }
 
@@ -46,7 +45,9 @@ std::unique_ptr<Node> twin_of(Cells& original) {
     commit::Store::format_log(mapping, false, Position::of(1, log::log_end(original.store())));
     return {};
   }));
-  return std::make_unique<Node>(request.name);
+  auto twin = std::make_unique<Node>(request.name);
+  (void)Book::destroy(request.name);
+  return twin;
 }
 
 // A book that pays, and two arenas that follow it.
@@ -56,6 +57,7 @@ class Pair {
       : name_(own_name()), book_(name_, accounts, payments), leader_(name_) {
     follower_ = twin_of(leader_.cells());
     floor_ = twin_of(leader_.cells());
+    (void)Book::destroy(name_);
     next_lsn_ = follower_->replica().next_lsn();
   }
 

@@ -3,9 +3,9 @@
 #include "api/book_impl.h"
 #include "api/log_impl.h"
 #include "api/plan.h"
+#include "api/refusal.h"
 #include "api/session_impl.h"
 #include "book/reading.h"
-#include "log/durable.h"
 #include "log/durable.h"
 #include "log/follower.h"
 
@@ -74,93 +74,104 @@ Result<void> Book::destroy(std::string_view name, const std::string& directory) 
 }
 
 Result<Session> Book::open_session() {
-  api::Core& core = *impl_->core;
-  if (core.is_forked()) return Code::forked;
-  if (!core.attachment) return Code::read_only;
-  auto slot = core.attachment->open_session();
+  const auto core = impl_->share();
+  if (core->is_forked()) return Code::forked;
+  if (!core->attachment) return Code::read_only;
+  auto slot = core->attachment->open_session();
   if (!slot) return slot.error();
-  return Session(std::make_unique<Session::Impl>(impl_->core, *slot));
+  return Session(std::make_unique<Session::Impl>(impl_, core, *slot));
 }
 
 Result<LedgerInfo> Book::find_ledger(std::string_view name) const {
-  if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.find_ledger(name);
+  const auto core = impl_->view();
+  if (core->is_forked()) return Code::forked;
+  return api::judged(*core, api::once_covered(*core, core->accounts.find_ledger(name)));
 }
 
 std::vector<LedgerInfo> Book::ledgers() const {
   std::vector<LedgerInfo> list;
-  if (impl_->core->is_forked()) return list;
-  const uint64_t opened = impl_->core->accounts.ledgers_opened();
+  const auto core = impl_->view();
+  if (core->is_forked()) return list;
+  const uint64_t opened = core->accounts.ledgers_opened();
   for (uint32_t i = 0; i < opened; ++i)
-    if (auto ledger = impl_->core->accounts.ledger_at(i)) list.push_back(*ledger);
+    if (auto ledger = core->accounts.ledger_at(i)) list.push_back(*ledger);
   return list;
 }
 
 Result<Account> Book::find_account(const AccountId& id) const {
-  if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.find(id);
+  const auto core = impl_->view();
+  if (core->is_forked()) return Code::forked;
+  return api::judged(*core, api::once_covered(*core, core->accounts.find(id)));
 }
 
 Result<AccountInfo> Book::account_info(Account account) const {
-  if (impl_->core->is_forked()) return Code::forked;
-  return impl_->core->accounts.info(account);
+  const auto core = impl_->view();
+  if (core->is_forked()) return Code::forked;
+  return api::judged(*core, core->accounts.info(account));
 }
 
 Result<Balance> Book::balance(Account account) const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_balance(core.store, core.tables, account);
+  return api::judged(core, book::read_balance(core.store, core.tables, account));
 }
 
 Result<std::vector<Balance>> Book::balances(std::span<const Account> accounts, Position at) const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_balances(core.store, core.tables, accounts, at);
+  return api::judged(core, book::read_balances(core.store, core.tables, accounts, at));
 }
 
 Result<BookSnapshot> Book::snapshot(Position at) const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
   return book::read_book(core.store, core.tables, core.accounts, at);
 }
 
 Result<std::vector<HistoryLine>> Book::history(Account account, Position from,
                                                uint32_t count_max) const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_history(core.store, core.tables, account, from, count_max);
+  return api::judged(core, book::read_history(core.store, core.tables, account, from, count_max));
 }
 
 Result<PaymentInfo> Book::lookup(const PaymentId& id) const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::look_up(core.store, core.tables, core.ids, id);
+  return api::judged(core, book::look_up(core.store, core.tables, core.ids, id));
 }
 
 Result<AuditReport> Book::audit() const {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
   return book::audit(core.store, core.tables, core.accounts);
 }
 
 Result<LogReader> Book::read_log(Position from) const {
-  const auto& core = impl_->core;
+  const auto core = impl_->share();
   if (core->is_forked()) return Code::forked;
   return LogReader::Impl::open(core, from,
                                log::is_journaled(core->store) ? Level::durable : Level::memory);
 }
 
 Result<LogReader> Book::read_log(Position from, Level level) const {
-  const auto& core = impl_->core;
+  const auto core = impl_->share();
   if (core->is_forked()) return Code::forked;
   // A journal that has failed still tells how far it got.
-  if (level == Level::quorum || (level == Level::durable && !log::is_journaled(core->store)))
+  if ((level == Level::quorum && !core->store.is_replicated()) ||
+      (level == Level::durable && !log::is_journaled(core->store)))
     return api::check_level(*core, level).error();
   return LogReader::Impl::open(core, from, level);
 }
 
 Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool from_oldest) {
-  const auto& core = impl_->core;
+  const auto core = impl_->share();
   if (core->is_forked()) return Code::forked;
   if (!core->attachment) return Code::read_only;
   if (name == log::kJournalFollower && log::is_journaled(core->store))
@@ -174,65 +185,58 @@ Result<LogFollower> Book::follow(std::string_view name, FullPolicy policy, bool 
 }
 
 Result<LeaseInfo> Book::lease(std::string_view name) const {
-  if (impl_->core->is_forked()) return Code::forked;
-  return lease::Leases(impl_->core->store, {}).info(name);
+  const auto core = impl_->view();
+  if (core->is_forked()) return Code::forked;
+  return api::judged(*core, lease::Leases(core->store, {}).info(name));
 }
 
 std::vector<LeaseInfo> Book::leases() const {
-  if (impl_->core->is_forked()) return {};
-  return lease::Leases(impl_->core->store, {}).list();
+  const auto core = impl_->view();
+  if (core->is_forked()) return {};
+  return lease::Leases(core->store, {}).list();
 }
 
 Position Book::position() const {
-  if (impl_->core->is_forked()) return {};
-  const commit::Store& store = impl_->core->store;
-  log::Record record;
-  // Bounded by the commits of others: the last record may be overrun while we look. An end that
-  // stands still and has no record is damaged.
-  uint64_t last = 0;
-  for (uint32_t idle_rounds = 0; idle_rounds < kIdleRoundsMax; ++idle_rounds) {
-    const uint64_t end = log::log_end(store);
-    if (end != last) idle_rounds = 0;
-    last = end;
-    if (end == commit::kFirstLsn) return {};
-    const log::Fetch result = log::fetch(store, end - 1, record);
-    if (result == log::Fetch::got) return record.position;
-    if (result == log::Fetch::damaged) return {};  // nothing can be said of it
-  }
-  return {};
+  const auto core = impl_->view();
+  if (core->is_forked()) return {};
+  return log::last_position(core->store);
 }
 
 Position Book::durable_position() const {
-  if (impl_->core->is_forked() || !log::is_journaled(impl_->core->store)) return {};
-  return log::durable_position(impl_->core->store);
+  const auto core = impl_->view();
+  if (core->is_forked() || !log::is_journaled(core->store)) return {};
+  return log::durable_position(core->store);
 }
 
 Result<void> Book::wait(Position position, Level level, std::chrono::milliseconds timeout) const {
-  const api::Core& core = *impl_->core;
-  if (core.is_forked()) return Code::forked;
-  return api::wait(core, position, level, timeout);
+  return impl_->wait(position, level, timeout);
 }
 
 BookStatus Book::status() const {
-  if (impl_->core->is_forked()) return {};
-  BookStatus status = api::read_status(*impl_->core);
-  status.position = position();
-  status.journal = api::read_journal_status(*impl_->core, status.followers);
+  const auto core = impl_->view();
+  if (core->is_forked()) return {};
+  BookStatus status = api::read_status(*core);
+  status.position = log::last_position(core->store);
+  status.journal = api::read_journal_status(*core, status.followers);
+  status.cluster = api::read_cluster_status(*core);
   return status;
 }
 
 BookActivity Book::activity() const {
-  if (impl_->core->is_forked()) return {};
-  BookActivity activity = api::read_activity(*impl_->core);
-  activity.position = position();
-  activity.durable = durable_position();
+  const auto core = impl_->view();
+  if (core->is_forked()) return {};
+  BookActivity activity = api::read_activity(*core);
+  activity.position = log::last_position(core->store);
+  activity.cluster = api::read_cluster_status(*core);
+  if (log::is_journaled(core->store)) activity.durable = log::durable_position(core->store);
   return activity;
 }
 
 Result<uint32_t> Book::take_over_the_dead() {
-  if (impl_->core->is_forked()) return Code::forked;
-  if (!impl_->core->attachment) return Code::read_only;
-  return impl_->core->attachment->take_over_the_dead();
+  const auto core = impl_->view();
+  if (core->is_forked()) return Code::forked;
+  if (!core->attachment) return Code::read_only;
+  return core->attachment->take_over_the_dead();
 }
 
 }  // namespace casbook

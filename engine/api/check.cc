@@ -15,7 +15,8 @@ namespace casbook {
 
 CheckReport Book::check() const {
   CheckReport report;
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return report;
   base::Findings findings;
   commit::check_log(core.store, findings);
@@ -43,7 +44,8 @@ CheckReport Book::check() const {
 // Crash windows: Q1 the epoch is named, the gate open: the book works. Q2 sealed: quarantined.
 // Q3 open again: the book works.
 Result<void> Book::set_quarantine(bool on) {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
   if (!core.attachment) return Code::read_only;
   commit::Executor executor(core.store);
@@ -61,6 +63,9 @@ Result<void> Book::set_quarantine(bool on) {
       executor.seal(seen >> 1);
     }
     executor.raise_quarantine(seen >> 1);
+  } else if (core.store.is_replicated()) {
+    return Error{Code::not_leader, false, 0, 0,
+                 "a cluster keeps this book: whoever is elected next opens it"};
   } else if (!(seen & 1) && core.store.closed_code() == Code::quarantined) {
     if (seen >> 1 == kTermMax)
       return Error{Code::book_full, false, 0, 0, "terms: read it, and go on in another book"};
@@ -69,7 +74,7 @@ Result<void> Book::set_quarantine(bool on) {
       return Error{Code::book_closed, false, 0, 0,
                    "the daemon has to promise the next term first: see that it runs"};
     if (log::is_journaled(core.store))
-      if (auto served = api::check_level(core, Level::durable); !served)
+      if (auto served = api::check_journal(core); !served)
         return Error{Code::book_closed, false, 0, 0, served.error().detail};
     executor.open((seen >> 1) + 1);
     base::fault_point(base::FaultPoint::quarantine_after_open);

@@ -38,12 +38,6 @@ bool is_alive(std::span<const FollowerStatus> followers) {
   });
 }
 
-bool is_daemon_alive(const Core& core) {
-  for (const log::FollowerInfo& follower : log::list_followers(core.store))
-    if (follower.name == log::kJournalFollower && follower.is_alive) return true;
-  return false;
-}
-
 const char* state_name(JournalState state, bool is_its_daemon_alive) {
   if (is_working(state) && !is_its_daemon_alive) return "dead";
   switch (state) {
@@ -86,6 +80,10 @@ void add_checkpoint(const arena::JournalLines& lines, JournalStatus& status) {
 }
 
 }  // namespace
+
+bool is_daemon_alive(const Core& core) {
+  return log::is_followed(core.store, log::kJournalFollower);
+}
 
 JournalStatus read_journal_status(const Core& core, std::span<const FollowerStatus> followers) {
   JournalStatus status;
@@ -135,7 +133,8 @@ Result<void> wait_for_answer(const Core& core, uint64_t ticket, std::chrono::mil
 }  // namespace api
 
 Result<Position> Book::request_checkpoint(std::chrono::milliseconds timeout) {
-  const api::Core& core = *impl_->core;
+  const auto view = impl_->view();
+  const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
   if (!core.attachment) return Code::read_only;
   arena::JournalLines& lines = core.mapping->journal();

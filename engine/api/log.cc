@@ -137,11 +137,17 @@ Result<LogReader> LogReader::Impl::open(const std::shared_ptr<api::Core>& core, 
 Result<std::optional<LogRecord>> LogReader::next() {
   if (impl_->core->is_forked()) return Code::forked;
   const commit::Store& store = impl_->core->store;
-  if (impl_->level == Level::durable && impl_->next > log::durable_position(store).lsn())
-    return std::optional<LogRecord>();
+  // Before the end is looked at: behind it nothing is published in a file that has retired.
+  const bool has_retired = impl_->core->has_retired();
+  const uint64_t durable = log::durable_position(store).lsn();
+  const bool is_at_end =
+      (impl_->level == Level::durable && impl_->next > durable) ||
+      (impl_->level == Level::quorum &&
+       impl_->next > std::max(log::quorum_position(store).lsn(), durable));
   log::Record record;
-  const Fetch result = log::fetch(store, impl_->next, record);
+  const Fetch result = is_at_end ? Fetch::end : log::fetch(store, impl_->next, record);
   if (result == Fetch::got) ++impl_->next;
+  if (result == Fetch::end && has_retired) return Code::book_moved;
   return api::answer(*impl_->core, result, record);
 }
 
@@ -161,8 +167,10 @@ LogFollower::~LogFollower() = default;
 
 Result<std::optional<LogRecord>> LogFollower::next() {
   if (impl_->core->is_forked()) return Code::forked;
+  const bool has_retired = impl_->core->has_retired();
   log::Record record;
   const Fetch result = impl_->follower.next(record);
+  if (result == Fetch::end && has_retired) return Code::book_moved;
   return api::answer(*impl_->core, result, record);
 }
 

@@ -22,7 +22,7 @@ struct LogReader::Impl {
 
   std::shared_ptr<api::Core> core;
   uint64_t next;
-  Level level;  // memory: to the end; durable: not past the durable position
+  Level level;  // memory: to the end; durable, quorum: not past that position
 };
 
 struct LogFollower::Impl {

@@ -44,7 +44,7 @@ uint64_t lease_slots(uint64_t leases) { return leases * 5 / 2 + 8; }
 // An average record: a payment with id, two accounts and a guard takes 400 to 450 bytes.
 constexpr uint64_t kRecordBytesPlanned = 512;
 
-arena::Geometry plan_geometry(const CreateOptions& options) {
+arena::Geometry plan_geometry(const CreateOptions& options, std::optional<uint64_t> hash_seed) {
   arena::Geometry geometry{};
   geometry.accounts = options.accounts;
   geometry.payments = options.payments;
@@ -61,7 +61,7 @@ arena::Geometry plan_geometry(const CreateOptions& options) {
       2 * options.sessions + 16;
   geometry.window_ms = static_cast<uint64_t>(options.window.count());
   std::random_device entropy;
-  geometry.hash_seed = uint64_t{entropy()} << 32 | entropy();
+  geometry.hash_seed = hash_seed ? *hash_seed : uint64_t{entropy()} << 32 | entropy();
   return geometry;
 }
 
@@ -103,7 +103,8 @@ void plan_regions(arena::CreateRequest& request) {
 
 }  // namespace
 
-Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options) {
+Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options,
+                                        std::optional<uint64_t> hash_seed) {
   const auto window = options.window.count();
   const Range ranges[] = {{"accounts", options.accounts, 1, kAccountsMax},
                           {"payments", options.payments, 1, kPaymentsMax},
@@ -121,7 +122,7 @@ Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptio
   request.owner = options.owner;
   request.group = options.group;
   request.mode = options.mode;
-  request.geometry = plan_geometry(options);
+  request.geometry = plan_geometry(options, hash_seed);
   plan_regions(request);
   return request;
 }

@@ -7,7 +7,9 @@
 
 namespace casbook::api {
 
-// Errors: bad_argument, naming the limit and its range.
-Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options);
+// `hash_seed`: given where several arenas have to be equal; else random. Errors: bad_argument, naming
+// the limit and its range.
+Result<arena::CreateRequest> plan_arena(std::string_view name, const CreateOptions& options,
+                                        std::optional<uint64_t> hash_seed = {});
 
 }  // namespace casbook::api

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "api/core.h"
+#include "arena/duration_line.h"
 #include "base/clock.h"
 #include "log/follower.h"
 
@@ -123,6 +124,12 @@ BookStatus read_status(const Core& core) {
   status.payment_entries_max = fill.entries_total;
   status.leases_held = lease::Leases(core.store, {}).list().size();
   status.records_held = records_held(core);
+  const arena::Durations payments =
+      arena::read_durations(core.mapping->commit_times().pay, arena::kCommitTimeUnit);
+  status.payment_p50 = payments.quantile(0.5);
+  status.payment_p99 = payments.quantile(0.99);
+  status.payment_max = payments.quantile(1);
+  status.payments_sampled = payments.count;
   status.payments_full_in = payments_full_in(core, status);
   // [gate] Only looked at.
   const uint64_t gate = core.store.control().gate.load_acquire();

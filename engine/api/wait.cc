@@ -19,10 +19,13 @@ namespace {
 // A waker may be killed between the change and the wake.
 constexpr int64_t kSleepNsMax = 10'000'000;
 constexpr int64_t kPollNs = 200'000;  // where nobody tells: an observer, a position to come
+constexpr int64_t kDaemonLooksNs = 10'000'000;  // between two proofs of its life: system calls
 constexpr int64_t kWaitMsMax = 100ll * 365 * 24 * 3600 * 1000;
 
 bool has_reached(const commit::Store& store, Position position, Level level) {
   if (level == Level::memory) return position.lsn() < log::log_end(store);
+  // What a majority has on disk it has in memory.
+  if (level == Level::quorum && position.lsn() <= log::quorum_position(store).lsn()) return true;
   return position.lsn() <= log::durable_position(store).lsn();
 }
 
@@ -41,20 +44,43 @@ std::optional<std::string> why_no_further(const commit::Store& store) {
   }
 }
 
+arena::DurationLine& wait_line_of(const commit::Store& store, Level level) {
+  return level == Level::quorum ? store.replication().wait : store.mapping().journal().wait;
+}
+
+// Errs towards life by kDaemonLooksNs, which costs one caller its time-out.
+bool was_daemon_alive_lately(const Core& core) {
+  const int64_t now = base::monotonic_ns();
+  // Relaxed: a clock reading; an old one costs another look.
+  const auto seen = static_cast<int64_t>(core.daemon_seen_ns.load_relaxed());
+  if (seen != 0 && now - seen < kDaemonLooksNs) return true;
+  if (!is_daemon_alive(core)) return false;
+  core.daemon_seen_ns.store_relaxed(static_cast<uint64_t>(now));
+  return true;
+}
+
 Error error_of(Code code, std::string detail) {
   return {.code = code, .detail = std::move(detail)};
 }
 
 }  // namespace
 
-Result<void> check_level(const Core& core, Level level) {
-  if (level == Level::memory) return {};
-  if (level == Level::quorum)
-    return error_of(Code::level_unavailable, "no other host keeps this book");
+Result<void> check_journal(const Core& core) {
   if (!log::is_journaled(core.store))
     return error_of(Code::level_unavailable,
                     "no daemon keeps a journal of this book (casbook serve)");
   if (auto why = why_no_further(core.store)) return error_of(Code::level_unavailable, *why);
+  return {};
+}
+
+Result<void> check_level(const Core& core, Level level) {
+  if (level == Level::memory) return {};
+  if (level == Level::quorum && !core.store.is_replicated())
+    return error_of(Code::level_unavailable, "no other host keeps this book");
+  if (auto journal = check_journal(core); !journal) return journal;
+  if (!was_daemon_alive_lately(core))
+    return error_of(Code::level_unavailable,
+                    "its daemon is dead, and no other serves this book yet (casbook serve)");
   return {};
 }
 
@@ -64,9 +90,10 @@ Result<void> wait(const Core& core, Position position, Level level,
                   std::chrono::milliseconds timeout, bool is_known_held) {
   const commit::Store& store = core.store;
   // What is durable already stays so, whatever became of the journal.
-  if (level == Level::quorum || (level == Level::durable && !log::is_journaled(store)))
+  if ((level == Level::quorum && !store.is_replicated()) ||
+      (level == Level::durable && !log::is_journaled(store)))
     return check_level(core, level);
-  const bool is_told = level == Level::durable && core.attachment;
+  const bool is_told = level != Level::memory && core.attachment;
   const auto wanted = std::min(timeout, std::chrono::milliseconds(kWaitMsMax));
   const int64_t began = base::monotonic_ns();
   const int64_t until = began + std::chrono::nanoseconds(wanted).count();
@@ -86,9 +113,11 @@ Result<void> wait(const Core& core, Position position, Level level,
     const int64_t now = base::monotonic_ns();
     if (is_reached) {
       if (is_told && has_waited)
-        arena::add_duration(store.mapping().journal().wait, std::chrono::nanoseconds(now - began));
+        arena::add_duration(wait_line_of(store, level), std::chrono::nanoseconds(now - began));
       return {};
     }
+    // What was published before it retired was answered; from here on another file knows.
+    if (core.has_retired()) return Code::book_moved;
     if (level == Level::durable)
       if (auto why = why_no_further(store)) return error_of(Code::outcome_unknown, *why);
     if (now >= until) return Code::outcome_unknown;

@@ -96,6 +96,15 @@ Result<std::string> book_path(const std::string& directory, const std::string& n
 Result<void> create(const CreateRequest& request,
                     const std::function<Result<void>(Mapping&)>& format);
 
+// The same for a book that another file has, or had, the name of: this one takes the name over in one
+// step. `retire` is called before that step, when the new file is whole: who looks the name up after
+// that finds the old file or the new one. Errors: as create(), without book_exists.
+// Killed before `retire`: as create(). Between it and the step: the old file has the name, and says
+// of itself what `retire` wrote; whoever replaces it again goes on.
+Result<void> replace(const CreateRequest& request,
+                     const std::function<Result<void>(Mapping&)>& format,
+                     const std::function<void()>& retire);
+
 // Checks and maps; never creates. Errors, each leaving the file as it was: book_missing,
 // no_permission, foreign_file (magic, not a regular file, a symbolic link), format_older,
 // format_newer, truncated (file smaller than its header says), damaged (checksum, sizes, extents

@@ -6,6 +6,8 @@
 //   C2 locked, half written                -> the lock goes with the creator; the next create of
 //      the same book removes the file
 //   C3 renamed                             -> nothing is left to do
+//   C4 replace(): the old file is retired, the new one has no name yet -> as C2; the old file keeps
+//      the name until it is replaced again
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -44,9 +46,11 @@ class TemporaryFile {
 
   const OsFile& file() const { return file_; }
   const std::string& path() const { return path_; }
-  // One step: fails when the name is taken.
-  Result<void> rename_to(const std::string& path) {
-    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0) {
+  // One step: fails when the name is taken, or takes it.
+  enum class Taken { fail, replace };
+  Result<void> rename_to(const std::string& path, Taken taken) {
+    const unsigned flags = taken == Taken::fail ? RENAME_NOREPLACE : 0;
+    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(), flags) != 0) {
       if (errno == EEXIST) return Error{.code = Code::book_exists, .detail = path};
       return os_error(errno, "rename", path);
     }
@@ -186,6 +190,18 @@ Result<void> fill(const TemporaryFile& temporary, const std::string& path,
   return set_ownership(temporary.file(), path, request);
 }
 
+// Whole, under its temporary name.
+Result<TemporaryFile> make_whole(const CreateRequest& request, const std::string& path,
+                                 const std::function<Result<void>(Mapping&)>& format) {
+  remove_abandoned(request.directory, request.name);
+  Result<TemporaryFile> temporary = make_temporary(request.directory, request.name);
+  if (!temporary) return temporary.error();
+  base::fault_point(base::FaultPoint::create_after_file);
+  if (Result<void> filled = fill(*temporary, path, request, format); !filled) return filled.error();
+  base::fault_point(base::FaultPoint::create_before_rename);
+  return temporary;
+}
+
 }  // namespace
 
 Result<void> create(const CreateRequest& request,
@@ -195,14 +211,21 @@ Result<void> create(const CreateRequest& request,
   if (!path) return path.error();
   struct stat status;
   if (lstat(path->c_str(), &status) == 0) return Error{.code = Code::book_exists, .detail = *path};
-  remove_abandoned(request.directory, request.name);
-
-  Result<TemporaryFile> temporary = make_temporary(request.directory, request.name);
+  Result<TemporaryFile> temporary = make_whole(request, *path, format);
   if (!temporary) return temporary.error();
-  base::fault_point(base::FaultPoint::create_after_file);
-  if (Result<void> filled = fill(*temporary, *path, request, format); !filled) return filled;
-  base::fault_point(base::FaultPoint::create_before_rename);
-  return temporary->rename_to(*path);
+  return temporary->rename_to(*path, TemporaryFile::Taken::fail);
+}
+
+Result<void> replace(const CreateRequest& request,
+                     const std::function<Result<void>(Mapping&)>& format,
+                     const std::function<void()>& retire) {
+  Result<std::string> path = book_path(request.directory, request.name);
+  if (!path) return path.error();
+  Result<TemporaryFile> temporary = make_whole(request, *path, format);
+  if (!temporary) return temporary.error();
+  retire();
+  base::fault_point(base::FaultPoint::replace_before_rename);
+  return temporary->rename_to(*path, TemporaryFile::Taken::replace);
 }
 
 }  // namespace casbook::arena

@@ -9,21 +9,30 @@
 
 namespace casbook::arena {
 
+// The unit that a line is counted in: the same for all who write and read it.
+constexpr std::chrono::nanoseconds kMicrosecondUnit{1000};
+constexpr std::chrono::nanoseconds kCommitTimeUnit{32};  // up to 134 ms
+
 // Any number of writers at once. Wait-free.
-void add_duration(DurationLine& line, std::chrono::nanoseconds duration);
+void add_duration(DurationLine& line, std::chrono::nanoseconds duration,
+                  std::chrono::nanoseconds unit = kMicrosecondUnit);
 
 struct Durations {
   std::array<uint64_t, kDurationBuckets> buckets{};
-  uint64_t count = 0, sum_us = 0;
+  uint64_t count = 0;
+  std::chrono::nanoseconds unit = kMicrosecondUnit, sum{};
 
   // A bound that so much of all of them, 0 to 1, lie below; 0 when there are none. The last bucket,
   // which has no bound, answers the double of its lower one.
-  uint64_t quantile_us(double share) const;
+  std::chrono::nanoseconds quantile(double share) const;
+  uint64_t quantile_us(double share) const {
+    return static_cast<uint64_t>(quantile(share).count() / 1000);
+  }
+  // Bucket i holds what is below this; not of the last one, which holds all others.
+  std::chrono::nanoseconds bound(uint32_t bucket) const { return unit * (int64_t{1} << bucket); }
 };
 // Races with the writers: `count` is that of the buckets as they were read.
-Durations read_durations(const DurationLine& line);
-
-// Bucket i holds what is below this; not of the last one, which holds all others.
-constexpr uint64_t bucket_bound_us(uint32_t bucket) { return uint64_t{1} << bucket; }
+Durations read_durations(const DurationLine& line,
+                         std::chrono::nanoseconds unit = kMicrosecondUnit);
 
 }  // namespace casbook::arena

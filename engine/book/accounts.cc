@@ -93,7 +93,7 @@ Result<LedgerInfo> Accounts::ledger_at(uint32_t index) const {
   if (info == 0) return Code::ledger_missing;
   char name[kLedgerNameBytesMax + 1] = {};
   std::memcpy(name, &image.value[kLedgerName], kLedgerNameBytesMax);
-  return LedgerInfo{index, name, static_cast<uint32_t>((info >> 8) & 0xff)};
+  return LedgerInfo{index, name, static_cast<uint32_t>((info >> 8) & 0xff), {image.version}};
 }
 
 Result<LedgerInfo> Accounts::find_ledger(std::string_view name) const {
@@ -137,7 +137,8 @@ Result<LedgerInfo> Accounts::open_ledger(log::LogWriter& writer, std::string_vie
     set.set(tables_.ledger(index), kLedgerName + 1, cell.version, words[1], 0);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::committed)
-      return LedgerInfo{static_cast<uint32_t>(index), std::string(name), scale};
+      return LedgerInfo{static_cast<uint32_t>(index), std::string(name), scale,
+                        {result.position}};
     if (result.outcome != Outcome::conflict) return failure_of(store_, result.outcome);
   }
 }
@@ -220,6 +221,7 @@ Result<AccountInfo> Accounts::info(Account account) const {
   info.user_data = {profile.value[kUserData], profile.value[kUserData + 1]};
   info.opened_ms = static_cast<int64_t>(profile.value[kOpenedMs]);
   info.closed = traits & kClosed;
+  info.position = {std::max(profile.version, flags.version)};
   return info;
 }
 

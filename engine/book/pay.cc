@@ -125,7 +125,7 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
                            bool slow, Result<Receipt>& answer) {
   set_.clear();
   // [gate] Before everything but bad arguments.
-  if (!(store_.control().gate.load_acquire() & 1)) {
+  if (!(store_.control().gate.load_acquire() & 1 && store_.is_leading())) {
     answer = refusal(store_.closed_code());
     return Step::answered;
   }
@@ -304,7 +304,7 @@ Payer::Step Payer::finish(const Payment& payment, std::span<const Guard> guards,
   count(refused ? slot.denials : slot.payments);
   if (set_.has_agreed_entries()) count(slot.slow_lane);
   if (refused)
-    answer = Error{static_cast<Code>(refused), false, result.position, now_ms, {}};
+    answer = Error{static_cast<Code>(refused), false, result.position, now_ms, {}, true};
   else
     fill_receipt(payment, now_ms, result, *answer);
   return Step::answered;
@@ -350,7 +350,8 @@ Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) 
     return conflict;
   }
   if (recorded.code != 0)
-    return Error{static_cast<Code>(recorded.code), true, recorded.position, recorded.time_ms, {}};
+    return Error{static_cast<Code>(recorded.code), true, recorded.position, recorded.time_ms, {},
+                 true};
   Receipt receipt;
   receipt.position = {recorded.position};
   receipt.time_ms = recorded.time_ms;

@@ -4,6 +4,16 @@
 
 namespace casbook::cli {
 
+namespace {
+
+// Its position is that of a commit that it tells of, not just up to where the book was looked at.
+bool is_of_one_commit(const Error& error) {
+  return error.position != 0 && (error.is_recorded() || error.code == Code::payment_conflict ||
+                                 error.code == Code::outcome_unknown);
+}
+
+}  // namespace
+
 std::string message_of(const Error& error) {
   const bool is_named = error.code == Code::bad_argument && !error.detail.empty();
   return is_named ? error.detail : error.message();
@@ -13,7 +23,8 @@ void add_refusal(Json& object, const Error& error) {
   object["outcome"] = code_name(error.code);
   object["final"] = error.is_final();
   object["detail"] = error.detail.empty() ? code_text(error.code) : error.detail;
-  if (!error.is_recorded()) return;
+  if (error.position == 0) return;
+  object["recorded"] = error.is_recorded();
   object["replayed"] = error.replayed;
   object["position"] = std::to_string(error.position);
   if (error.time_ms != 0) object["time"] = format_time(error.time_ms);
@@ -21,7 +32,7 @@ void add_refusal(Json& object, const Error& error) {
 
 ExitCode refuse(const Common& common, const Error& error, Json subject) {
   std::string message = message_of(error);
-  if (error.is_recorded()) message += ", at position " + std::to_string(error.position);
+  if (is_of_one_commit(error)) message += ", at position " + std::to_string(error.position);
   if (error.replayed) message += ", answered again";
   print_error(message);
   if (common.json) {

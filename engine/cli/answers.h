@@ -14,8 +14,8 @@ namespace casbook::cli {
 // "code: sentence (detail)"; of a bad argument only the detail, which names it.
 std::string message_of(const Error& error);
 // Says it on stderr, whether trying again can help included, and with --json as an object on
-// stdout too: outcome, final, detail, and of a recorded refusal position, time and replayed. What
-// `subject` holds stands before them.
+// stdout too: outcome, final, detail, and of what the book judged position (Error), recorded,
+// replayed, and time. What `subject` holds stands before them.
 ExitCode refuse(const Common& common, const Error& error, Json subject = Json::object());
 ExitCode refuse_usage(const Common& common, std::string detail);
 void add_refusal(Json& object, const Error& error);

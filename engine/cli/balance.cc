@@ -10,6 +10,8 @@ namespace {
 constexpr CommandText kBalanceText{
     "balance", "What an account holds",
     "The position is the last commit that changed the account, or the one asked for with --at.\n"
+    "With --linearizable it is one that no acknowledged payment is behind, on whatever host it was\n"
+    "made, and that is never undone: a majority of the cluster is asked who leads.\n"
     "\n"
     "Examples:\n"
     "  casbook balance demo alice\n"
@@ -19,6 +21,8 @@ constexpr CommandText kBalanceText{
 struct Arguments {
   std::string book, account;
   Position at;
+  bool is_linearizable = false;
+  std::chrono::milliseconds timeout = std::chrono::seconds(5);
 };
 
 Result<Balance> read_balance(const Book& book, Account account, Position at) {
@@ -29,11 +33,18 @@ Result<Balance> read_balance(const Book& book, Account account, Position at) {
 }
 
 ExitCode show_balance(const Arguments& arguments, const Common& common) {
-  auto book = Book::observe(arguments.book, common.directory);
+  auto book = arguments.is_linearizable ? Book::attach(arguments.book, common.directory)
+                                        : Book::observe(arguments.book, common.directory);
   if (!book) return refuse(common, book.error());
+  Position at = arguments.at;
+  if (arguments.is_linearizable) {
+    auto confirmed = book->confirm_leading(arguments.timeout);
+    if (!confirmed) return refuse(common, confirmed.error());
+    at = *confirmed;
+  }
   auto account = book->find_account(account_id(arguments.account));
   if (!account) return refuse(common, account.error());
-  auto balance = read_balance(*book, *account, arguments.at);
+  auto balance = read_balance(*book, *account, at);
   if (!balance) return refuse(common, balance.error());
   print_object(balance_json(Names(*book).of(*account), *balance), common.json);
   return ExitCode::done;
@@ -62,8 +73,16 @@ void add_balance_command(Menu& menu) {
   });
   add_book(command, arguments->book);
   add_id(command, "ACCOUNT", arguments->account, "Id of the account")->required();
-  add_position(command, "--at", arguments->at,
-               "As of an earlier position, while the ring holds it");
+  CLI::Option* at = add_position(command, "--at", arguments->at,
+                                 "As of an earlier position, while the ring holds it");
+  CLI::Option* linearizable =
+      command
+          .add_flag("--linearizable", arguments->is_linearizable,
+                    "Confirmed by a majority of the cluster, on the leader's host")
+          ->excludes(at);
+  add_duration(command, "--timeout", arguments->timeout, "How long to wait for the majority")
+      ->default_str("5s")
+      ->needs(linearizable);
 }
 
 }  // namespace casbook::cli

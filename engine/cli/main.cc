@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   add_serve_command(menu);
   add_backup_commands(menu);
   add_journal_commands(menu);
+  add_cluster_commands(menu);
   add_demo_command(menu);
   const ExitCode code = menu.run(argc, argv);
   if (!finish_output() && code == ExitCode::done) return static_cast<int>(ExitCode::environment);

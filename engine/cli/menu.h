@@ -64,5 +64,6 @@ void add_demo_command(Menu& menu);
 void add_serve_command(Menu& menu);
 void add_backup_commands(Menu& menu);
 void add_journal_commands(Menu& menu);
+void add_cluster_commands(Menu& menu);
 
 }  // namespace casbook::cli

@@ -15,7 +15,8 @@ constexpr CommandText kPayText{
     "answer. Unless the id carries its time (ULID, UUIDv7), that promise lasts as long as the\n"
     "book's window. Refusals for want of money are final for the id; others are not recorded.\n"
     "With --durable it ends with 0 only when the answer is on disk, with 4 when the time is over:\n"
-    "send the same id again then. That needs a daemon (casbook serve).\n"
+    "send the same id again then. That needs a daemon (casbook serve). With --quorum the memory of\n"
+    "a majority of the cluster is enough; there --durable means the disks of a majority.\n"
     "\n"
     "Examples:\n"
     "  casbook pay demo --id 4710 --debit bank --credit alice --amount 1 --ledger CZK --durable\n"
@@ -31,7 +32,7 @@ constexpr CommandText kShowText{"show", "What became of a payment id",
 struct PayArguments {
   std::string book, id, debit, credit, amount, ledger, code, time, lease;
   Position token;
-  bool is_durable = false;
+  bool is_durable = false, is_quorum = false;
   std::chrono::milliseconds timeout = std::chrono::seconds(5);
 };
 
@@ -52,7 +53,9 @@ ExitCode pay(const PayArguments& arguments, const Common& common) {
                                handle_of(book.find_account(order->credit), *ledger));
   if (!arguments.lease.empty())
     payment.guard(lease_by_name(book, arguments.lease, arguments.token));
-  const Level level = arguments.is_durable ? Level::durable : Level::memory;
+  const Level level = arguments.is_durable  ? Level::durable
+                      : arguments.is_quorum ? Level::quorum
+                                            : Level::memory;
   auto receipt = writer->session.pay(payment, level, arguments.timeout);
   if (!receipt) return refuse(common, receipt.error(), {{"id", arguments.id}});
   Names names(book);
@@ -99,9 +102,12 @@ void add_pay(Menu& menu) {
   lease->needs(token);
   CLI::Option* durable = command.add_flag("--durable", arguments->is_durable,
                                           "Answer when it is on disk, refusals too");
-  add_duration(command, "--timeout", arguments->timeout, "How long to wait for the disk")
-      ->default_str("5s")
-      ->needs(durable);
+  command
+      .add_flag("--quorum", arguments->is_quorum,
+                "Answer when a majority of the cluster has it in memory")
+      ->excludes(durable);
+  add_duration(command, "--timeout", arguments->timeout, "How long to wait for the level")
+      ->default_str("5s");
 }
 
 void add_show(Menu& menu) {

@@ -54,7 +54,9 @@ Json receipt_json(const Payment& payment, const Receipt& receipt, Level level, N
                  {"replayed", receipt.replayed},
                  {"position", std::to_string(receipt.position.value)},
                  {"time", format_time(receipt.time_ms)},
-                 {"level", level == Level::durable ? "durable" : "memory"}};
+                 {"level", level == Level::durable  ? "durable"
+                           : level == Level::quorum ? "quorum"
+                                                    : "memory"}};
   const std::span postings(payment.postings().data(), payment.posting_count());
   const Amount* available = receipt.balances_known ? receipt.available.data() : nullptr;
   object["postings"] = postings_json(postings, available, names);

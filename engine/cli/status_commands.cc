@@ -2,6 +2,7 @@
 #include "base/duration.h"
 #include "cli/answers.h"
 #include "cli/arguments.h"
+#include "cli/cluster_json.h"
 #include "cli/time_text.h"
 
 namespace casbook::cli {
@@ -88,9 +89,14 @@ Json status_json(const BookStatus& status) {
           {"sessions_max", status.sessions_max},
           {"records_held", status.records_held},
           {"records_max", status.records_max},
+          {"payment_p50_ns", status.payment_p50.count()},
+          {"payment_p99_ns", status.payment_p99.count()},
+          {"payment_max_ns", status.payment_max.count()},
+          {"payments_sampled", status.payments_sampled},
           {"takeovers", status.takeovers},
           {"followers", followers_json(status)},
-          {"journal", journal_json(status.journal)}};
+          {"journal", journal_json(status.journal)},
+          {"cluster", cluster_json(status.cluster)}};
 }
 
 std::string of_at_most(uint64_t count, uint64_t max) {
@@ -102,6 +108,23 @@ std::string payments_text(const BookStatus& status) {
   std::snprintf(rate, sizeof rate, "%.3g", status.payments_per_second_sustained);
   return std::to_string(status.payments_max) + " in " + base::format_duration(status.window) +
          ", " + rate + " per second";
+}
+
+// In units that leave one to three digits before the point.
+std::string nanoseconds_text(std::chrono::nanoseconds time) {
+  char text[32];
+  const auto ns = static_cast<double>(time.count());
+  const bool is_us = ns >= 1e3, is_ms = ns >= 1e6;
+  std::snprintf(text, sizeof text, "%.3g %s", is_ms ? ns / 1e6 : is_us ? ns / 1e3 : ns,
+                is_ms ? "ms" : is_us ? "us" : "ns");
+  return text;
+}
+
+std::string payment_time_text(const BookStatus& status) {
+  if (status.payments_sampled == 0) return "none sampled yet";
+  return "p50 " + nanoseconds_text(status.payment_p50) + ", p99 " +
+         nanoseconds_text(status.payment_p99) + ", max " + nanoseconds_text(status.payment_max) +
+         ", of " + std::to_string(status.payments_sampled) + " sampled";
 }
 
 std::string position_text(Position position) {
@@ -148,9 +171,11 @@ Json status_for_people(const BookStatus& status) {
       {"leases", of_at_most(status.leases_held, status.leases_max)},
       {"sessions", of_at_most(status.sessions.size(), status.sessions_max)},
       {"records", of_at_most(status.records_held, status.records_max)},
+      {"payment_time", payment_time_text(status)},
       {"takeovers", status.takeovers},
       {"followers", followers_json(status)}};
   add_journal_for_people(status.journal, object);
+  if (status.cluster.clustered) add_cluster_for_people(status.cluster, object);
   return object;
 }
 

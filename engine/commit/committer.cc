@@ -40,7 +40,7 @@ void Committer::commit(const WriteSet& set, CommitResult& result) {
   const uint64_t gate = store_.control().gate.load_acquire();
   if (set.is_doomed()) {
     result.outcome = Outcome::conflict;
-  } else if (!(gate & 1) && !is_applier_) {
+  } else if (!(gate & 1 && store_.is_leading()) && !is_applier_) {
     result.outcome = Outcome::sealed;
   } else {
     const Pending pending = pending_record();
@@ -62,7 +62,8 @@ void Committer::commit(const WriteSet& set, CommitResult& result) {
       } else if (static_cast<AbortReason>(decision.detail & 0xff) == AbortReason::sealed) {
         // The epoch ended under us. If another is open already, that is a conflict like any other.
         executor_.refresh_hint();
-        const bool is_open = store_.control().gate.load_acquire() & 1;  // [gate]
+        const bool is_open =
+            store_.control().gate.load_acquire() & 1 && store_.is_leading();  // [gate]
         result.outcome = is_open ? Outcome::conflict : Outcome::sealed;
       }
     }

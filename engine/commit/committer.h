@@ -11,7 +11,7 @@ enum class Outcome : uint8_t {
   committed,
   conflict,      // a cell changed since it was read: plan again
   refused,       // a judged entry says no; nothing changed
-  sealed,        // the gate is shut
+  sealed,        // the gate is shut, or another host leads
   backpressure,  // nothing is visible: a follower holds the ring, or no room for the last record
 };
 

@@ -12,6 +12,7 @@ using arena::Region;
 Store::Store(const arena::Mapping& mapping)
     : mapping_(mapping),
       control_(&mapping.control()),
+      replication_(&mapping.replication()),
       slots_(mapping.region<LogSlot>(Region::log_slots)),
       index_(mapping.region<IndexSlot>(Region::record_index)),
       ring_mask_(mapping.geometry().records - 1),

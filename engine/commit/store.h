@@ -5,6 +5,7 @@
 #include "arena/arena.h"
 #include "arena/attachment.h"
 #include "arena/event.h"
+#include "base/clock.h"
 #include "commit/log_slot.h"
 
 namespace casbook::commit {
@@ -38,13 +39,27 @@ class Store {
 
   const arena::Mapping& mapping() const { return mapping_; }
 
-  // Why nothing was committed: asked by whoever found the gate shut. It may be open again by now, and
-  // then the epoch before was the shut one.
+  arena::ReplicationLines& replication() const { return *replication_; }
+  // A cluster keeps this book.
+  bool is_replicated() const {
+    return replication_->role.load_relaxed() != static_cast<uint64_t>(arena::ReplicaRole::none);
+  }
+  // This host may commit, as far as a cluster is asked: it has none, or leads it as of now. One load
+  // where there is none. A courtesy that ends before another host leads; safety is the gate.
+  bool is_leading() const {
+    const uint64_t until = replication_->leading_until_ns.load_relaxed();
+    return until == 0 || static_cast<uint64_t>(base::monotonic_ns()) <= until;
+  }
+
+  // Why nothing was committed: asked by whoever found the gate shut, or another host leading. It may
+  // be otherwise by now: of an open gate the epoch before was the shut one.
   Code closed_code() const {
     const uint64_t gate = control_->gate.load_acquire();  // [gate]
+    if (is_replicated() && gate & 1) return Code::not_leader;
     const uint64_t shut = (gate >> 1) - (gate & 1);
     // [quarantine] Acquire: raised before the SEAL that shut the gate.
-    return control_->quarantine.load_acquire() >= shut ? Code::quarantined : Code::book_closed;
+    if (control_->quarantine.load_acquire() >= shut) return Code::quarantined;
+    return is_replicated() ? Code::not_leader : Code::book_closed;
   }
 
   // Null when what the header says fits this layer and those above: the arena layer checks only that
@@ -61,6 +76,7 @@ class Store {
  private:
   const arena::Mapping& mapping_;
   arena::ControlLines* control_;
+  arena::ReplicationLines* replication_;
   LogSlot* slots_;
   IndexSlot* index_;
   uint64_t ring_mask_;

@@ -75,7 +75,7 @@ class Daemon {
   // A failure is told and no more: payments do not depend on it.
   void serve_metrics() {
     if (config_.metrics.address.empty()) return;
-    auto server = MetricsServer::open(config_.metrics.address, book_, store_.mapping().journal());
+    auto server = MetricsServer::open(config_.metrics.address, book_, store_.mapping());
     if (server)
       metrics_ = std::move(*server);
     else

@@ -18,6 +18,8 @@ double seconds(uint64_t count, double per_second) {
   return static_cast<double>(count) / per_second;
 }
 
+double seconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e9; }
+
 class Figures {
  public:
   explicit Figures(const std::string& book) : book_(book) {}
@@ -33,23 +35,25 @@ class Figures {
   }
   // A family of gauges that differ in one label.
   void begin_gauges(const char* name, const char* help) { begin(name, help, MetricType::Gauge); }
+  void begin_counters(const char* name, const char* help) {
+    begin(name, help, MetricType::Counter);
+  }
   void add_labelled(const std::vector<ClientMetric::Label>& labels, double value) {
     ClientMetric metric = labelled(labels);
     const bool is_counter = families_.back().type == MetricType::Counter;
     (is_counter ? metric.counter.value : metric.gauge.value) = value;
     families_.back().metric.push_back(std::move(metric));
   }
-  void add_durations(const char* name, const char* help, const arena::DurationLine& line) {
+  void add_durations(const char* name, const char* help, const arena::Durations& durations) {
     begin(name, help, MetricType::Histogram);
-    const arena::Durations durations = arena::read_durations(line);
     ClientMetric metric = labelled({});
     uint64_t below = 0;
     for (uint32_t i = 0; i + 1 < arena::kDurationBuckets; ++i) {
       below += durations.buckets[i];
-      metric.histogram.bucket.push_back({below, seconds(arena::bucket_bound_us(i), 1e6)});
+      metric.histogram.bucket.push_back({below, seconds(durations.bound(i))});
     }
     metric.histogram.sample_count = durations.count;
-    metric.histogram.sample_sum = seconds(durations.sum_us, 1e6);
+    metric.histogram.sample_sum = seconds(durations.sum);
     families_.back().metric.push_back(std::move(metric));
   }
 
@@ -120,9 +124,10 @@ void add_journal(Figures& figures, const arena::JournalLines& lines) {
               lines.entries.load_relaxed());
   figures.add("casbook_journal_written_bytes_total", "Bytes written since the daemon was started",
               lines.bytes_written.load_relaxed());
-  figures.add_durations("casbook_journal_sync_seconds", "One sync of the disk", lines.sync);
+  figures.add_durations("casbook_journal_sync_seconds", "One sync of the disk",
+                        arena::read_durations(lines.sync));
   figures.add_durations("casbook_durable_wait_seconds", "How long a caller waited for durable",
-                        lines.wait);
+                        arena::read_durations(lines.wait));
 }
 
 void add_checkpoint(Figures& figures, const arena::JournalLines& lines) {
@@ -141,16 +146,77 @@ void add_checkpoint(Figures& figures, const arena::JournalLines& lines) {
               seconds(lines.checkpoint_took_ms.load_relaxed(), 1e3));
 }
 
+void add_standing(Figures& figures, const ClusterStatus& cluster) {
+  figures.begin_gauges("casbook_cluster_role", "1 for the role that this node has");
+  for (const char* role : {"following", "leading", "sealed"})
+    figures.add_labelled({{"role", role}}, cluster.role == role ? 1 : 0);
+  figures.add("casbook_cluster_leads", "Whether payments are accepted here",
+              uint64_t{cluster.leads});
+  figures.add("casbook_cluster_leader", "Node that leads, 0 when none is known", cluster.leader);
+  figures.add("casbook_cluster_term", "Term of that leader", cluster.leader_term);
+  figures.add("casbook_quorum_lsn", "LSN up to which a majority has everything in memory",
+              cluster.quorum.lsn());
+  figures.add("casbook_quorum_lag_records", "Records that a majority does not have", cluster.lag);
+  figures.add("casbook_elections_total", "Elections that this node stood in", cluster.elections);
+  figures.add("casbook_step_downs_total", "Times that this node led and stopped",
+              cluster.step_downs);
+}
+
+void add_nodes(Figures& figures, const ClusterStatus& cluster) {
+  const auto label = [](const NodeStatus& node) -> std::vector<ClientMetric::Label> {
+    return {{"node", std::to_string(node.id)}};
+  };
+  figures.begin_gauges("casbook_node_received_lsn", "LSN up to which a node has all in memory");
+  for (const NodeStatus& node : cluster.nodes)
+    figures.add_labelled(label(node), static_cast<double>(node.received.lsn()));
+  figures.begin_gauges("casbook_node_synced_lsn", "LSN up to which a node has all on disk");
+  for (const NodeStatus& node : cluster.nodes)
+    figures.add_labelled(label(node), static_cast<double>(node.synced.lsn()));
+  figures.begin_gauges("casbook_node_heard_seconds", "Since a node was heard last");
+  for (const NodeStatus& node : cluster.nodes)
+    if (const int64_t silent_ms = base::wall_clock_ms() - node.heard_ms; node.heard_ms != 0)
+      figures.add_labelled(label(node), static_cast<double>(std::max<int64_t>(silent_ms, 0)) / 1e3);
+}
+
+void add_network(Figures& figures, const ClusterStatus& cluster) {
+  figures.add("casbook_datagrams_sent_total", "Datagrams sent", cluster.datagrams_sent);
+  figures.add("casbook_datagrams_received_total", "Datagrams received", cluster.datagrams_received);
+  figures.add("casbook_network_sent_bytes_total", "Bytes sent", cluster.bytes_sent);
+  figures.add("casbook_network_received_bytes_total", "Bytes received", cluster.bytes_received);
+  figures.add("casbook_payload_sent_bytes_total", "Bytes of entries sent, each counted once",
+              cluster.payload_sent);
+  figures.add("casbook_repairs_asked_total", "Repairs asked for", cluster.repairs_asked);
+  figures.add("casbook_repairs_sent_total", "Repairs sent", cluster.repairs_sent);
+  figures.add("casbook_repair_bytes_total", "Bytes sent for repair", cluster.repair_bytes);
+  figures.begin_counters("casbook_dropped_datagrams_total", "Datagrams dropped, by reason");
+  figures.add_labelled({{"reason", "forged"}}, static_cast<double>(cluster.dropped_forged));
+  figures.add_labelled({{"reason", "replayed"}}, static_cast<double>(cluster.dropped_replayed));
+  figures.add_labelled({{"reason", "foreign"}}, static_cast<double>(cluster.dropped_foreign));
+  figures.add_labelled({{"reason", "malformed"}}, static_cast<double>(cluster.dropped_malformed));
+  figures.add("casbook_unicast_fallback", "Whether multicast is silent",
+              uint64_t{cluster.unicast_fallback});
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines) {
+                                                 const arena::Mapping& mapping) {
+  const arena::JournalLines& lines = mapping.journal();
   Figures figures(book);
   add_activity(figures, activity);
+  figures.add_durations("casbook_payment_seconds",
+                        "One executed payment, by sample, without waiting for a level",
+                        arena::read_durations(mapping.commit_times().pay, arena::kCommitTimeUnit));
   add_positions(figures, activity);
   add_journal(figures, lines);
   add_checkpoint(figures, lines);
+  if (!activity.cluster.clustered) return figures.take();
+  add_standing(figures, activity.cluster);
+  add_nodes(figures, activity.cluster);
+  add_network(figures, activity.cluster);
+  figures.add_durations("casbook_quorum_wait_seconds", "How long a caller waited for quorum",
+                        arena::read_durations(mapping.replication().wait));
   return figures.take();
 }
 

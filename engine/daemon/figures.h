@@ -8,13 +8,13 @@
 
 #include <casbook/book.h>
 
-#include "arena/layout.h"
+#include "arena/arena.h"
 
 namespace casbook::daemon {
 
-// Every figure bears the label book=`book`.
+// Every figure bears the label book=`book`. Those of a cluster are there where one keeps the book.
 std::vector<prometheus::MetricFamily> figures_of(const std::string& book,
                                                  const BookActivity& activity,
-                                                 const arena::JournalLines& lines);
+                                                 const arena::Mapping& mapping);
 
 }  // namespace casbook::daemon

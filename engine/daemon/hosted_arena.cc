@@ -14,6 +14,7 @@
 #include "book/book_time.h"
 #include "commit/executor.h"
 #include "daemon/event_log.h"
+#include "daemon/follower_arena.h"
 #include "journal/checkpoint.h"
 #include "lease/leases.h"
 #include "log/durable.h"
@@ -54,51 +55,6 @@ uint64_t digest_of(const journal::BookShape& shape) {
   std::copy(std::begin(shape.header.book_name), std::end(shape.header.book_name), same.name);
   return base::hash_bytes(&same, sizeof same);
 }
-
-namespace {
-struct Built {
-  Position position;
-  uint64_t records = 0;
-};
-Result<Built> build_follower(journal::Storage& storage, const journal::JournalState& state,
-                             const arena::CreateRequest& request, arena::Mapping* replaced) {
-  Built built;
-  auto names = journal::list_checkpoints(storage);
-  if (!names) return names.error();
-  if (replaced) {
-    if (auto gone = Book::destroy(std::string(request.name), request.directory); !gone)
-      return gone.error();
-  }
-  auto created = arena::create(request, [&](arena::Mapping& mapping) -> Result<void> {
-    commit::Store::format_cells(mapping);
-    const commit::Store store(mapping);
-    uint64_t starts[kTermStarts] = {}, book_time = 0;
-    for (const std::string& name : *names) {
-      auto header = journal::read_checkpoint_header(storage, name);
-      if (!header) continue;
-      auto loaded = journal::load_checkpoint(storage, name, store);
-      if (!loaded) return loaded.error();
-      built.position = {header->position};
-      std::copy(std::begin(header->term_starts), std::end(header->term_starts), starts);
-      book_time = header->book_time_ms;
-      break;
-    }
-    const Position last = built.position;
-    commit::Store::format_log(mapping, false,
-                              Position::of(last.value ? last.term() : 1, last.lsn() + 1));
-    arena::ControlLines& control = mapping.control();
-    for (uint32_t i = 0; i < kTermStarts; ++i) control.term_starts[i].initialise(starts[i]);
-    control.book_time.initialise(book_time);
-    control.durable.initialise(last.value);
-    control.journal.lo.initialise(state.journal_id);
-    control.journal.hi.initialise(state.reserved_term);
-    return {};
-  });
-  if (!created) return created.error();
-  if (replaced) replaced->replication().retired.store_relaxed(1);
-  return built;
-}
-}  // namespace
 
 struct HostedArena::Arena {
   std::shared_ptr<api::Core> core;
@@ -143,6 +99,19 @@ Result<std::shared_ptr<HostedArena::Arena>> HostedArena::open_arena() {
   return arena;
 }
 
+Result<void> HostedArena::begin_following(Arena& arena) {
+  auto replica = replicate::Replica::open(arena.store(), *arena.core->attachment);
+  if (!replica) return replica.error();
+  arena.replica = std::move(*replica);
+  auto follower =
+      log::Follower::open(arena.store(), arena.core->attachment->ref(), log::kJournalFollower,
+                          log::FullPolicy::refuse_payments, log::Follower::Start::end);
+  if (!follower) return follower.error();
+  arena.follower = *follower;
+  arena.follower->release_up_to(arena.replica->next_lsn());
+  return {};
+}
+
 Result<bool> HostedArena::attach() {
   auto arena = open_arena();
   if (!arena) {
@@ -155,15 +124,7 @@ Result<bool> HostedArena::attach() {
   const auto role = static_cast<ReplicaRole>((*arena)->replication().role.load_relaxed());
   const bool has_led = role != ReplicaRole::following || ((*arena)->gate() & 1);
   if (!has_led) {
-    auto replica = replicate::Replica::open((*arena)->store(), *(*arena)->core->attachment);
-    if (!replica) return replica.error();
-    (*arena)->replica = std::move(*replica);
-    auto follower = log::Follower::open((*arena)->store(), (*arena)->core->attachment->ref(),
-                                        log::kJournalFollower, log::FullPolicy::refuse_payments,
-                                        log::Follower::Start::end);
-    if (!follower) return follower.error();
-    (*arena)->follower = *follower;
-    (*arena)->follower->release_up_to((*arena)->replica->next_lsn());
+    if (auto done = begin_following(**arena); !done) return done.error();
   } else {
     // Whoever is attached pays no more into what nobody will keep.
     replicate::announce_leading_until((*arena)->store(), 1);
@@ -173,34 +134,44 @@ Result<bool> HostedArena::attach() {
   return !has_led;
 }
 
-Result<void> HostedArena::rebuild(Position) {
+// Checkpoints are of committed records, also where it is not known yet what is committed.
+Result<uint64_t> HostedArena::lsn_to_build(Position committed) const {
+  auto names = journal::list_checkpoints(storage_);
+  if (!names) return names.error();
+  uint64_t lsn = committed.lsn();
+  for (const std::string& name : *names)
+    lsn = std::max(lsn, journal::checkpoint_position(name).value_or(Position{}).lsn());
+  return lsn;
+}
+
+Result<void> HostedArena::rebuild(Position committed) {
   const int64_t begun = base::monotonic_ns();
-  if (const auto old = current()) {
+  const auto old = current();
+  if (old) {
     old->checkpoints.reset();
     old->metrics.reset();
     replicate::announce_role(old->store(), ReplicaRole::sealed);
   }
-  CreateOptions options = config_.create;
-  auto request = api::plan_arena(config_.book, options);
+  auto request =
+      api::plan_arena(config_.book, config_.create, hash_of(config_.cluster, UINT64_MAX));
   if (!request) return request.error();
-  request->geometry.hash_seed = hash_of(config_.cluster, UINT64_MAX);
-  const auto old = current();
-  auto rebuilt =
-      build_follower(storage_, state_, *request, old ? old->core->mapping.get() : nullptr);
+  auto lsn = lsn_to_build(committed);
+  if (!lsn) return lsn.error();
+  auto rebuilt = rebuild_follower(storage_, *request,
+                                  {.shm_directory = config_.create.directory,
+                                   .journal_id = state_.journal_id,
+                                   .promised_term = state_.reserved_term,
+                                   .cluster = cluster_number(config_.cluster),
+                                   .node = config_.cluster.node,
+                                   .to_lsn = *lsn,
+                                   .replaced = old ? &old->store() : nullptr});
   if (!rebuilt) return rebuilt.error();
   auto arena = open_arena();
   if (!arena) return arena.error();
-  auto replica = replicate::Replica::open((*arena)->store(), *(*arena)->core->attachment);
-  if (!replica) return replica.error();
-  (*arena)->replica = std::move(*replica);
-  auto follower = log::Follower::open((*arena)->store(), (*arena)->core->attachment->ref(),
-                                      log::kJournalFollower, log::FullPolicy::refuse_payments,
-                                      log::Follower::Start::end);
-  if (!follower) return follower.error();
-  (*arena)->follower = *follower;
+  if (auto done = begin_following(**arena); !done) return done;
   log_event(Severity::info, "book_rebuilt",
             {{"book", config_.book},
-             {"position", rebuilt->position.value},
+             {"position", rebuilt->last.value},
              {"records", rebuilt->records},
              {"ms", (base::monotonic_ns() - begun) / 1'000'000}});
   install(std::move(*arena));
@@ -236,7 +207,7 @@ void HostedArena::introduce(Arena& arena) {
   replicate::announce_role(arena.store(), ReplicaRole::following);
   if (config_.metrics.address.empty()) return;
   auto server = MetricsServer::open(config_.metrics.address, BookAccess::wrap(arena.core),
-                                    arena.store().mapping().journal());
+                                    *arena.core->mapping);
   if (server)
     arena.metrics = std::move(*server);
   else

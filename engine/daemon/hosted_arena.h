@@ -69,8 +69,10 @@ class HostedArena : public replicate::HostedBook {
   struct Arena;
   std::shared_ptr<Arena> current() const;
   Result<std::shared_ptr<Arena>> open_arena();
+  static Result<void> begin_following(Arena& arena);
   void install(std::shared_ptr<Arena> arena);
   void introduce(Arena& arena);
+  Result<uint64_t> lsn_to_build(Position committed) const;
 
   const Config& config_;
   journal::Storage& storage_;

@@ -16,16 +16,16 @@ namespace {
 
 class BookFigures final : public prometheus::Collectable {
  public:
-  BookFigures(const Book& book, const arena::JournalLines& lines)
-      : book_(book), lines_(lines), name_(book.status().name) {}
+  BookFigures(const Book& book, const arena::Mapping& mapping)
+      : book_(book), mapping_(mapping), name_(book.status().name) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
-    return figures_of(name_, book_.activity(), lines_);
+    return figures_of(name_, book_.activity(), mapping_);
   }
 
  private:
   const Book& book_;
-  const arena::JournalLines& lines_;
+  const arena::Mapping& mapping_;
   std::string name_;
 };
 
@@ -45,7 +45,7 @@ MetricsServer::~MetricsServer() {
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const std::string& address,
                                                            const Book& book,
-                                                           const arena::JournalLines& lines) {
+                                                           const arena::Mapping& mapping) {
   const auto parsed = parse_loopback_address(address);
   if (!parsed)
     return Error{.code = Code::bad_argument,
@@ -64,7 +64,7 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const std::string& ad
     return Error{.code = Code::io_error,
                  .detail = "metrics.address " + address + ": " + failure.what()};
   }
-  server->figures_ = std::make_shared<BookFigures>(book, lines);
+  server->figures_ = std::make_shared<BookFigures>(book, mapping);
   server->exposer_->RegisterCollectable(server->figures_);
   return server;
 }

@@ -8,7 +8,7 @@
 
 #include <casbook/book.h>
 
-#include "arena/layout.h"
+#include "arena/arena.h"
 
 namespace prometheus {
 class Collectable;
@@ -23,7 +23,7 @@ class MetricsServer {
   // `address` as in loopback_address.h; port 0: any that is free. Errors: bad_argument: it is no
   // such address; io_error: nobody can listen there, with why.
   static Result<std::unique_ptr<MetricsServer>> open(const std::string& address, const Book& book,
-                                                     const arena::JournalLines& lines);
+                                                     const arena::Mapping& mapping);
   ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;

@@ -3,9 +3,10 @@
 //   arena         journal            then
 //   none          none               create: a new book, journaled from its first record
 //   none          there              recover: rebuilt from checkpoint and journal, in a new term
-//   not journaled none               adopt: followed from here on, durable from the first
-//   checkpoint its own       there              resume: the journal goes on behind what was told to
-//   be durable its own,      there              quarantined, removed, and recovered
+//   not journaled none               adopt: followed from here on, durable from its first
+//                                    checkpoint on
+//   its own       there              resume: the journal goes on behind what was told to be durable
+//   its own,      there              quarantined, removed, and recovered
 //     but damaged
 //   another's, or one of both is missing: refused, nothing is touched
 #pragma once

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "commit/executor.h"
-#include "daemon/event_log.h"
+#include "daemon/rebuild_source.h"
 #include "journal/checkpoint.h"
 #include "journal/replay.h"
 #include "lease/leases.h"
@@ -18,63 +18,10 @@ using journal::Storage;
 
 namespace {
 
-// What the journal has to build from.
-struct Source {
-  arena::CreateRequest request;
-  std::string checkpoint;  // empty: none is sound, or none was taken yet
-  journal::CheckpointHeader header{};
-  bool has_segments = false;
-};
-
-Error damaged(const Storage& storage, const std::string& what) {
-  return {.code = Code::damaged, .detail = storage.describe() + ": " + what};
-}
-
-// The newest checkpoint that is whole; an unsound one is told and passed over.
-Result<Source> find_source(const Storage& storage, uint64_t journal_id,
-                           const arena::CreateRequest& wanted, const std::string& directory) {
-  Source source{.request = wanted};
-  const auto names = journal::list_checkpoints(storage);
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    auto header = journal::read_checkpoint_header(storage, name);
-    auto verified = header ? journal::verify_checkpoint(storage, name)
-                           : Result<journal::CheckpointInfo>(header.error());
-    if (!verified) {
-      if (verified.error().code == Code::format_newer) return verified.error();
-      log_event(Severity::error, "checkpoint_unsound",
-                {{"name", name}, {"error", verified.error().message()}});
-      continue;
-    }
-    if (header->journal_id != journal_id)
-      return Error{.code = Code::foreign_journal,
-                   .detail = storage.describe() + "/" + name + " is of another journal"};
-    source.checkpoint = name, source.header = *header;
-    break;
-  }
-  // What lies before the checkpoint may be missing or damaged: it is not needed.
-  const uint64_t from = source.checkpoint.empty() ? 0 : Position{source.header.position}.lsn() + 1;
-  auto segments = journal::list_segments(storage, journal_id, from);
-  if (!segments) return segments.error();
-  source.has_segments = !segments->empty();
-  if (source.checkpoint.empty() && !source.has_segments && names->empty()) return source;
-  if (source.checkpoint.empty() && (!source.has_segments || segments->front().header.next_lsn != 1))
-    return damaged(storage, "no sound checkpoint, and the journal does not begin with the book");
-  const journal::BookShape& shape =
-      source.checkpoint.empty() ? segments->front().header.shape : source.header.shape;
-  auto request = journal::request_of(shape, directory);
-  if (!request) return request.error();
-  if (request->name != wanted.name)
-    return Error{.code = Code::foreign_journal,
-                 .detail = storage.describe() + " keeps the book " + request->name};
-  source.request = *request;
-  return source;
-}
-
 // The work on one file that has no name yet.
 class Rebuild {
  public:
-  Rebuild(Storage& storage, const journal::JournalState& state, const Source& source,
+  Rebuild(Storage& storage, const journal::JournalState& state, const RebuildSource& source,
           const RebuildOptions& options)
       : storage_(storage), source_(source), options_(options) {
     result_.state = state;
@@ -192,7 +139,7 @@ class Rebuild {
   }
 
   Storage& storage_;
-  const Source& source_;
+  const RebuildSource& source_;
   const RebuildOptions& options_;
   journal::JournalEnd end_;
   std::vector<Position> terms_;

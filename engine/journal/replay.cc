@@ -43,10 +43,11 @@ struct Batch {
 class Replay {
  public:
   Replay(const commit::Store& store, const Storage& storage, std::vector<Segment> segments,
-         uint64_t from_lsn)
+         uint64_t from_lsn, uint64_t to_lsn)
       : storage_(storage),
         reader_(storage, std::move(segments)),
         from_lsn_(from_lsn),
+        to_lsn_(to_lsn),
         cells_(store) {}
 
   Result<Replayed> run();
@@ -65,7 +66,7 @@ class Replay {
 
   const Storage& storage_;
   EntryReader reader_;
-  const uint64_t from_lsn_;
+  const uint64_t from_lsn_, to_lsn_;
   const RebuiltCells cells_;
   bool is_over_ = false;
 
@@ -121,9 +122,10 @@ Result<Replayed> Replay::run() {
       });
   tbb::parallel_pipeline(kBatchesUnderWay, read_in_order & apply_at_once);
   if (has_failed()) return error_;
+  std::sort(replayed_.terms.begin(), replayed_.terms.end());
+  if (to_lsn_ != UINT64_MAX) return std::move(replayed_);
   replayed_.end = reader_.end();
   replayed_.was_torn = reader_.was_torn();
-  std::sort(replayed_.terms.begin(), replayed_.terms.end());
   if (replayed_.end.segment != 0 && replayed_.end.next_lsn < from_lsn_)
     return damage(replayed_.end.segment, replayed_.end.offset,
                   "the journal ends before lsn " + std::to_string(from_lsn_));
@@ -146,6 +148,8 @@ void Replay::fill(Batch& batch) {
     is_over_ = !entry || !*entry;
     if (is_over_) return;
     const EntryHeader& header = (*entry)->header;
+    is_over_ = header.first_lsn > to_lsn_;
+    if (is_over_) return;
     if (header.first_lsn + header.count <= from_lsn_) continue;
     const char* fault = nullptr;
     if (is_of_consensus(header)) continue;
@@ -178,12 +182,14 @@ void Replay::apply(const Batch& batch) {
     ++part.entries;
     part.records += result.applied;
     part.newest_ms = std::max(part.newest_ms, result.newest_ms);
+    if (result.applied != 0) part.last = std::max(part.last, Position{result.last_position});
     part.terms.insert(part.terms.end(), result.terms.begin(), result.terms.end());
   }
   const std::lock_guard lock(mutex_);
   replayed_.entries += part.entries;
   replayed_.records += part.records;
   replayed_.newest_ms = std::max(replayed_.newest_ms, part.newest_ms);
+  replayed_.last = std::max(replayed_.last, part.last);
   replayed_.terms.insert(replayed_.terms.end(), part.terms.begin(), part.terms.end());
 }
 
@@ -202,10 +208,10 @@ Result<void> apply_record(const commit::Store& store, std::span<const uint64_t> 
 }
 
 Result<Replayed> replay(const commit::Store& store, const Storage& storage, uint64_t journal_id,
-                        uint64_t from_lsn) {
+                        uint64_t from_lsn, uint64_t to_lsn) {
   auto segments = list_segments(storage, journal_id, from_lsn);
   if (!segments) return segments.error();
-  return Replay(store, storage, std::move(*segments), from_lsn).run();
+  return Replay(store, storage, std::move(*segments), from_lsn, to_lsn).run();
 }
 
 }  // namespace casbook::journal

@@ -19,9 +19,11 @@ struct Replayed {
   bool was_torn = false;
   // Positions of the OPEN marks met, oldest first.
   std::vector<Position> terms;
+  Position last;  // of the last record applied; {}: none was
 };
-// All records from `from_lsn` to the end of the journal.
+// All records from `from_lsn` to the end of the journal, or to the end of the last entry that begins
+// at `to_lsn` or before: what stands behind that is not looked at, and `end` is not told.
 Result<Replayed> replay(const commit::Store& store, const Storage& storage, uint64_t journal_id,
-                        uint64_t from_lsn);
+                        uint64_t from_lsn, uint64_t to_lsn = UINT64_MAX);
 
 }  // namespace casbook::journal

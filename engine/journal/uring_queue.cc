@@ -31,9 +31,10 @@ Result<std::unique_ptr<IoQueue>> UringQueue::open(uint32_t depth) {
 }
 
 // Waits for what is under way: the kernel may still read the memory of a write when the ring is
-// gone.
+// gone. What a short submission left behind is sent first, else it would never complete.
 UringQueue::~UringQueue() {
   if (!ring_) return;
+  if (io_uring_sq_ready(ring_.get()) != 0) (void)submit();
   Completion ignored;
   while (under_way_ > 0) (void)wait({&ignored, 1});
   io_uring_queue_exit(ring_.get());

@@ -32,9 +32,10 @@ int64_t deadline_after(int64_t now_ns, std::chrono::milliseconds ttl) {
   return now_ns + std::chrono::nanoseconds(ttl).count();
 }
 
-Grant grant_of(Unit unit, uint64_t token, int64_t deadline_ns, uint64_t count) {
+Grant grant_of(const Lease& lease, int64_t deadline_ns, uint64_t count, uint64_t position) {
   Grant grant;
-  grant.lease = {unit, {token}};
+  grant.lease = lease;
+  grant.position = {position};
   grant.remaining = std::chrono::nanoseconds(deadline_ns - base::boot_clock_ns());
   grant.count = static_cast<uint32_t>(count);
   return grant;
@@ -126,9 +127,9 @@ Result<Grant> Leases::try_acquire(log::LogWriter& writer, std::string_view name,
                            is_owner(found.image, options) &&
                            found.image.value[kAcquireOperation] == options.operation_id;
     if (is_repeat) {
-      Grant grant =
-          grant_of(found.unit, found.image.word_version[kHolder],
-                   static_cast<int64_t>(found.image.value[kDeadline]), found.image.value[kCount]);
+      Grant grant = grant_of({found.unit, {found.image.word_version[kHolder]}},
+                             static_cast<int64_t>(found.image.value[kDeadline]),
+                             found.image.value[kCount], found.image.version);
       grant.replayed = true;
       if (grant.remaining.count() > 0) return grant;
       continue;  // it has expired meanwhile: a new grant
@@ -172,7 +173,7 @@ Result<Grant> Leases::grant(log::LogWriter& writer, std::string_view name, const
   conflict = result.outcome == Outcome::conflict;
   if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
   base::fault_point(FaultPoint::lease_after_acquire);
-  const Grant grant = grant_of(found.unit, result.position, deadline, 1);
+  const Grant grant = grant_of({found.unit, {result.position}}, deadline, 1, result.position);
   if (grant.remaining.count() <= 0) return Code::lease_expired;  // we were stopped meanwhile
   return grant;
 }
@@ -196,7 +197,8 @@ Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
   conflict = result.outcome == Outcome::conflict;
   if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
   base::fault_point(FaultPoint::lease_after_acquire);
-  const Grant grant = grant_of(found.unit, found.image.word_version[kHolder], deadline, count);
+  const Lease lease{found.unit, {found.image.word_version[kHolder]}};
+  const Grant grant = grant_of(lease, deadline, count, result.position);
   if (grant.remaining.count() <= 0) return Code::lease_expired;
   return grant;
 }
@@ -231,7 +233,7 @@ Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
     if (result.outcome == Outcome::conflict) continue;
     if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
     base::fault_point(FaultPoint::lease_after_renew);
-    const Grant grant = grant_of(lease.place, lease.token.value, deadline, image.value[kCount]);
+    const Grant grant = grant_of(lease, deadline, image.value[kCount], result.position);
     if (grant.remaining.count() <= 0) return Code::lease_expired;
     return grant;
   }
@@ -247,7 +249,9 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
     const bool is_repeat = table_.is_lease(lease.place) && image.count != 0 &&
                            image.value[kReleaseOperation] == operation_id &&
                            image.value[kReleasedToken] == lease.token.value;
-    if (is_repeat) return Released{static_cast<uint32_t>(image.value[kReleasedCount]), false, true};
+    if (is_repeat)
+      return Released{
+          static_cast<uint32_t>(image.value[kReleasedCount]), false, true, {image.version}};
     if (!held) return held.error();
     Released released;
     released.count = static_cast<uint32_t>(image.value[kCount]) - 1;
@@ -268,6 +272,7 @@ Result<Released> Leases::release(log::LogWriter& writer, const Lease& lease, uin
     if (result.outcome == Outcome::conflict) continue;
     if (result.outcome != Outcome::committed) return failure_of(store_, result.outcome);
     base::fault_point(FaultPoint::lease_after_release);
+    released.position = {result.position};
     return released;
   }
 }
@@ -313,6 +318,7 @@ LeaseInfo Leases::info_of(Unit unit, const CellImage& image) const {
   LeaseInfo info;
   info.name = name_of(image);
   info.lease = {unit, {image.word_version[kHolder]}};
+  info.position = {image.version};
   info.owner_id = image.value[kOwnerId];
   info.detached = image.value[kHolder] == kDetached;
   info.count = static_cast<uint32_t>(image.value[kCount]);

@@ -46,6 +46,8 @@ Result<Grant> Leases::acquire(log::LogWriter& writer, std::string_view name,
     auto tried = try_acquire(writer, name, options, std::max(base::wall_clock_ms(), newest));
     if (tried || tried.error().code != Code::lease_held) return tried;
     if (options.wait.count() <= 0) return tried;
+    // Nobody releases it here any more, or not in this term.
+    if (store_.is_replicated() && !store_.is_leading()) return store_.closed_code();
     if (options.stop.stop_requested()) return Code::wait_cancelled;
     const Found found = table_.find(name, nullptr);
     if (!found.exists) continue;

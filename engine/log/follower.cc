@@ -257,4 +257,11 @@ std::vector<FollowerInfo> list_followers(const commit::Store& store) {
   return list;
 }
 
+bool is_followed(const commit::Store& store, std::string_view name) {
+  const uint32_t index = find_active(store, Name(name), kFollowersMax);
+  if (index == kFollowersMax) return false;
+  const arena::AttachmentRef owner{slots(store)[index].claim.hi.load_acquire()};  // [follower]
+  return arena::is_attachment_alive(store.mapping(), owner);
+}
+
 }  // namespace casbook::log

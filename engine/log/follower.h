@@ -91,6 +91,8 @@ struct FollowerInfo {
 };
 // For status: every active follower.
 std::vector<FollowerInfo> list_followers(const commit::Store& store);
+// Whether a live process follows under `name`. Cost: the system calls of one proof of life.
+bool is_followed(const commit::Store& store, std::string_view name);
 
 // Drops the followers whose policy says so and that lag furthest; not if it is enough to count in
 // how far they are, which a stopped one may have left undone. True: there may be room now.

@@ -128,6 +128,23 @@ uint64_t log_end(const commit::Store& store) {
   }
 }
 
+Position last_position(const commit::Store& store) {
+  Record record;
+  // Bounded by the commits of others: the last record may be overrun while we look. An end that
+  // stands still and has no record is damaged.
+  uint64_t last = 0;
+  for (uint32_t idle_rounds = 0; idle_rounds < kIdleRoundsMax; ++idle_rounds) {
+    const uint64_t end = log_end(store);
+    if (end != last) idle_rounds = 0;
+    last = end;
+    if (end == commit::kFirstLsn) return {};
+    const Fetch result = fetch(store, end - 1, record);
+    if (result == Fetch::got) return record.position;
+    if (result == Fetch::damaged) return {};
+  }
+  return {};
+}
+
 uint64_t log_floor(const commit::Store& store) {
   return store.control().retention.lo.load_acquire();  // [floor]
 }

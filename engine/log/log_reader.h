@@ -17,6 +17,8 @@ Fetch fetch_encoded(const commit::Store& store, uint64_t lsn, EncodedRecord& rec
 
 // One past the last commit: every LSN below was claimed before this returned.
 uint64_t log_end(const commit::Store& store);
+// The position of the last commit or mark; {}: none, or it is damaged.
+Position last_position(const commit::Store& store);
 // The oldest LSN that is still promised.
 uint64_t log_floor(const commit::Store& store);
 

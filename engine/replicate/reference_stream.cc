@@ -10,6 +10,10 @@ namespace casbook::replicate {
 namespace {
 
 constexpr int64_t kAskAgainMaxNs = 32'000'000;
+// What is asked for again, from the front: repairs of what is behind that are still to come.
+constexpr uint64_t kAskAgainEntries = 256;
+// How far from the front anything is asked for.
+constexpr uint64_t kAskAheadEntries = 8192;
 
 int64_t ask_again_min_ns(const NakTiming& timing) {
   return 2 * std::max(timing.delay_ns, timing.round_trip_ns);
@@ -114,6 +118,7 @@ int64_t ReferenceStream::ask_ns(const NakTiming& timing) const {
   int64_t when = asked_end_ >= next_ ? again_ns_ : INT64_MAX;
   for (const Age& age : ages_) {
     if (age.last_index <= asked_end_) continue;
+    if (asked_end_ >= next_ && asked_end_ - next_ + 1 >= kAskAheadEntries) break;
     when = std::min(when, age.since_ns + first_delay_ns(timing));
     break;
   }
@@ -124,7 +129,8 @@ void ReferenceStream::ask(const NakTiming& timing, int64_t now_ns, const Find& f
                           const AddHoles& add_holes, FewOf<Hole, 64>& holes) {
   if (!is_owed()) return;
   const bool is_again = asked_end_ >= next_ && again_ns_ <= now_ns;
-  const uint64_t end = std::max(ripe_end(timing, now_ns), is_again ? asked_end_ : 0);
+  const uint64_t end = is_again ? std::min(asked_end_, next_ + kAskAgainEntries - 1)
+                                : std::min(ripe_end(timing, now_ns), next_ + kAskAheadEntries - 1);
   uint64_t index = is_again ? next_ : std::max(next_, asked_end_ + 1);
   for (; index <= end && !holes.is_full(); ++index) {
     const uint64_t term = term_of(index);
@@ -138,7 +144,7 @@ void ReferenceStream::ask(const NakTiming& timing, int64_t now_ns, const Find& f
     }
   }
   asked_end_ = std::max(asked_end_, index - 1);
-  if (is_again || again_ns_ <= now_ns) {
+  if (again_ns_ <= now_ns) {
     const int64_t least = ask_again_min_ns(timing);
     again_after_ns_ = std::clamp(2 * again_after_ns_, least, std::max(least, kAskAgainMaxNs));
     again_ns_ = now_ns + again_after_ns_;

@@ -14,7 +14,7 @@ constexpr size_t kWantsMax = 8192;
 // Of what is sent anew, for each receiver.
 constexpr uint64_t kShareDivisor = 5;
 // How long a fragment waits when nobody who wants it has an allowance.
-constexpr int64_t kBrokeNs = 200'000;
+constexpr int64_t kBrokeNs = 1'000'000;
 
 Repairs::Peers bit(uint32_t peer) { return Repairs::Peers{1} << peer; }
 
@@ -83,7 +83,12 @@ void Repairs::send_due(EntrySource& entries, const Send& send, int64_t now_ns) {
   if (wants_.empty() || now_ns < deadline_ns_) return;
   refill(now_ns);
   deadline_ns_ = INT64_MAX;
+  const Peers all = (Peers{1} << options_.peers) - 1;
   for (auto at = wants_.begin(); at != wants_.end();) {
+    if (affordable(all) == 0) {  // whatever waits further on
+      deadline_ns_ = now_ns + kBrokeNs;
+      return;
+    }
     auto& [key, want] = *at;
     const Peers to = want.due_ns <= now_ns ? affordable(want.waiting) : 0;
     const EntryPtr entry = to ? entries.entry(key.index) : nullptr;

@@ -29,12 +29,11 @@ class ReplayWindow {
   static constexpr uint64_t kWords = kBits / 64;
 
   void advance(uint64_t seq) {
-    if (seq - highest_ >= kBits) {
-      bits_.fill(0);
-    } else {
-      for (uint64_t at = highest_ + 1; at <= seq; ++at) word(at) &= ~(uint64_t{1} << at % 64);
+    if (seq - highest_ >= kBits) bits_.fill(0), highest_ = seq;
+    while (highest_ != seq) {
+      ++highest_;
+      word(highest_) &= ~(uint64_t{1} << highest_ % 64);
     }
-    highest_ = seq;
   }
   uint64_t& word(uint64_t seq) { return bits_[seq / 64 % kWords]; }
   const uint64_t& word(uint64_t seq) const { return bits_[seq / 64 % kWords]; }

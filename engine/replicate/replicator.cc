@@ -267,7 +267,7 @@ Task Replicator::next_task() {
     is_tasked_ = true;
     return {.kind = Task::Kind::rebuild,
             .entry = nullptr,
-            .committed = log_.position_at(consensus_->commit_index())};
+            .committed = log_.position_at(std::min(consensus_->commit_index(), persisted_))};
   }
   if (standing_ != Standing::following) return {};
   // What this node's own journal has too: a checkpoint of the book needs its records.

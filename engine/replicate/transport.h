@@ -35,8 +35,8 @@ struct TransportCounts {
   uint64_t payload_sent = 0;  // bytes of entries, each counted once however often it is sent
   uint64_t repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
   // forged: the seal does not fit. replayed: taken before, or of a run that does not answer (an
-  // echo of our own multicast too). foreign: of another cluster, shape or node, or for another node.
-  // malformed: no datagram of this version, or frames that contradict.
+  // echo of our own multicast too). foreign: of another cluster, shape or node, or for another
+  // node. malformed: no datagram of this version, or frames that contradict.
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
   uint64_t dropped_late = 0;  // control frames that a later one has overtaken
 };

@@ -122,14 +122,15 @@ ReferenceFrame Transport::Impl::reference_of(const AppendEntries& message) {
   reference.term = message.term;
   reference.prev_index = message.prev_index, reference.prev_term = message.prev_term;
   reference.commit = message.commit, reference.round = message.round;
-  if (message.count == 0) return reference;
+  const uint32_t count = std::min(message.count, kReferenceEntriesMax);
+  if (count == 0) return reference;
   const EntryPtr first = entries.entry(message.prev_index + 1);
-  const EntryPtr last = entries.entry(message.prev_index + message.count);
+  const EntryPtr last = entries.entry(message.prev_index + count);
   if (first && last && first->term == last->term) {
-    reference.runs.add({message.count, first->term});
+    reference.runs.add({count, first->term});
     return reference;
   }
-  for (uint32_t i = 1; i <= message.count; ++i) {
+  for (uint32_t i = 1; i <= count; ++i) {
     const EntryPtr entry = entries.entry(message.prev_index + i);
     if (!entry) break;
     TermRun* const run =

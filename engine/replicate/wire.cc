@@ -146,6 +146,10 @@ uint32_t body_bytes(const PulseFrame&) { return 32; }
 // --- decoders, in the same order
 // -------------------------------------------------------------------
 
+// Sums of indices and counts stay numbers. At 1 M entries a second it is reached after 292,000
+// years.
+constexpr uint64_t kIndexMax = INT64_MAX;
+
 bool is_known(EntryType type) {
   return type == EntryType::records || type == EntryType::barrier || type == EntryType::change;
 }
@@ -153,8 +157,8 @@ bool is_known(EntryType type) {
 bool is_sound(const DataFrame& frame) {
   const uint64_t bytes = frame.piece.size();
   const bool is_last = frame.offset + bytes == frame.total;
-  return is_known(frame.type) && frame.index != 0 && frame.term != 0 && frame.term <= kTermMax &&
-         frame.total <= journal::kEntryBytesMax &&
+  return is_known(frame.type) && frame.index != 0 && frame.index <= kIndexMax && frame.term != 0 &&
+         frame.term <= kTermMax && frame.total <= journal::kEntryBytesMax &&
          (frame.count != 0) == (frame.type == EntryType::records) && frame.count <= frame.total &&
          frame.offset % kGranuleBytes == 0 && frame.offset + bytes <= frame.total &&
          (is_last || bytes % kGranuleBytes == 0) && (bytes != 0 || frame.total == 0);
@@ -176,9 +180,8 @@ bool is_sound(const ReferenceFrame& frame) {
   }
   for (const uint64_t node : frame.destinations.list())
     if (node == kToAll) return false;
-  return term <= frame.term && frame.term <= kTermMax &&
-         (frame.prev_index == 0) == (frame.prev_term == 0) &&
-         frame.prev_index <= UINT64_MAX - count - 1;
+  return count <= kReferenceEntriesMax && term <= frame.term && frame.term <= kTermMax &&
+         (frame.prev_index == 0) == (frame.prev_term == 0) && frame.prev_index <= kIndexMax;
 }
 
 void get(Reader& in, ReferenceFrame& frame) {
@@ -219,8 +222,7 @@ void get(Reader& in, Received& frame) { in.get(frame.term, frame.index, frame.ro
 bool is_sound(const Hole& hole) {
   const bool is_piece = hole.granules != 0;
   return hole.index != 0 && hole.entries != 0 && hole.entries <= kHoleEntriesMax &&
-         hole.index <= UINT64_MAX - hole.entries &&
-         (is_piece ? hole.entries == 1 : hole.first_granule == 0) &&
+         hole.index <= kIndexMax && (is_piece ? hole.entries == 1 : hole.first_granule == 0) &&
          hole.first_granule + hole.granules <= kGranulesMax;
 }
 

@@ -73,6 +73,7 @@ struct TermRun {
 
 // An AppendEntries whose entries came by DATA. The terms say which of several entries of the same
 // index is meant: a deposed leader's may still lie around.
+constexpr uint32_t kReferenceEntriesMax = 65'536;
 struct ReferenceFrame {
   uint8_t version = 0;
   uint64_t term = 0, prev_index = 0, prev_term = 0, commit = 0, round = 0;

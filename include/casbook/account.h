@@ -15,6 +15,7 @@ struct LedgerInfo {
   uint32_t index = 0;
   std::string name;   // 1 to 16 bytes
   uint32_t scale = 0; // decimals of a major unit, 0 to 18
+  Position position{};  // at which it was opened
 };
 
 // Bounds on what is available, in minor units. Absent: none. A debit may not take what is available
@@ -41,6 +42,7 @@ struct AccountInfo {
   std::array<uint64_t, 2> user_data{};
   int64_t opened_ms = 0;
   bool closed = false;
+  Position position{};  // as of which all this holds
 };
 
 // What an account holds, and the position as of which it does.

@@ -13,6 +13,7 @@
 
 #include <casbook/account.h>
 #include <casbook/audit.h>
+#include <casbook/cluster.h>
 #include <casbook/export.h>
 #include <casbook/journal.h>
 #include <casbook/lease.h>
@@ -61,12 +62,17 @@ struct BookStatus {
   uint32_t sessions_max = 0;
   uint64_t records_held = 0, records_max = 0;
   Position position;                   // of the last commit
+  // Of one executed payment, without waiting for a level, by sample of one in some 250: right within
+  // a factor of two. 0: none was sampled yet.
+  std::chrono::nanoseconds payment_p50{}, payment_p99{}, payment_max{};
+  uint64_t payments_sampled = 0;
   uint64_t term = 0;
   bool open = false, quarantined = false;
   uint64_t takeovers = 0;
   std::vector<SessionStatus> sessions;
   std::vector<FollowerStatus> followers;
   JournalStatus journal{};
+  ClusterStatus cluster{};
 };
 
 // Counters since the book was created, over all sessions, and what holds right now. The difference
@@ -86,10 +92,16 @@ struct BookActivity {
   uint32_t sessions = 0;      // in use
   uint64_t records_held = 0, records_max = 0;
   std::vector<FollowerStatus> followers;
+  ClusterStatus cluster{};
 };
 
 // A mapping of a book in this process. Thread-safe. Must outlive its sessions and readers.
 // After fork() the child's copy answers `forked`; attach anew there.
+//
+// Where a cluster keeps the book, its host may have to build a new file of it when it stops leading:
+// book and sessions go there by themselves, at the first call for which they need it (that call
+// attaches: half a second per GiB). Until the new file is there, reads are answered from the old one
+// and what would commit answers not_leader. Log readers and followers stay, see <casbook/log.h>.
 class CASBOOK_EXPORT Book {
  public:
   // Creates and attaches. Errors: bad_argument (which limit), book_exists, no_memory (what is
@@ -110,7 +122,9 @@ class CASBOOK_EXPORT Book {
   // Errors: sessions_full (after taking the dead over), read_only, forked.
   Result<Session> open_session();
 
-  // Ledgers and accounts. Errors: ledger_missing; account_missing.
+  // Ledgers and accounts. Errors: ledger_missing; account_missing. In a cluster also
+  // outcome_unknown: a majority does not have the opening yet (after 5 s), so it may be undone, and
+  // its handle come to be another account's. No handle is given out before.
   Result<LedgerInfo> find_ledger(std::string_view name) const;
   std::vector<LedgerInfo> ledgers() const;
   Result<Account> find_account(const AccountId& id) const;
@@ -153,15 +167,23 @@ class CASBOOK_EXPORT Book {
   Result<LeaseInfo> lease(std::string_view name) const;
   std::vector<LeaseInfo> leases() const;
 
-  // The position of the last commit.
+  // The position of the last commit. Where an answer carries none (a handle, a change of limits), read
+  // it after the answer: everything that the answer shows stands at or before it.
   Position position() const;
   // Everything up to here is on disk; {} where there is no journal.
   Position durable_position() const;
   // Waits until `position` has reached `level`: success means reached. Errors: undone (this book
   // has another commit there, or never had that term), outcome_unknown (the time is over, or the
   // term ended more than 64 terms ago; at once where the journal has failed or stopped, for it will
-  // not get there), level_unavailable: only `memory` without a journal.
+  // not get there, but not where its daemon was killed: another goes on from there),
+  // level_unavailable: only `memory` without a journal; `quorum` only in a cluster, where `durable` is
+  // the disks of a majority. Works on every host of it.
   Result<void> wait(Position position, Level level, std::chrono::milliseconds timeout) const;
+  // That this host leads the cluster at some moment during the call, and a position: everything that
+  // was acknowledged before the call, on any host, is at or before it, and a majority has it. So a
+  // balance as of that position is linearizable, and never undone. Asks a majority; without a
+  // cluster answers at once. Errors: read_only, not_leader, wait_timeout.
+  Result<Position> confirm_leading(std::chrono::milliseconds timeout);
   // Has the daemon take a checkpoint now, and waits until it is synced; its position. Errors:
   // read_only, not_served, wait_timeout (it may be taken yet), io_error (it failed: the daemon's log
   // says why). Blocking.

@@ -13,6 +13,7 @@
 #include <casbook/account.h>
 #include <casbook/audit.h>
 #include <casbook/book.h>
+#include <casbook/cluster.h>
 #include <casbook/journal.h>
 #include <casbook/lease.h>
 #include <casbook/log.h>

@@ -42,12 +42,14 @@ struct Grant {
   std::chrono::nanoseconds remaining{};  // always positive when returned
   uint32_t count = 1;                    // re-entries included
   bool replayed = false;                 // this operation id was granted before
+  Position position{};                   // of the commit that this answer shows: wait() for it
 };
 
 struct Released {
   uint32_t count = 0;       // re-entries left; 0: the lease is free
   bool was_expired = false; // the deadline had passed, but nobody had taken it
   bool replayed = false;
+  Position position{};      // of the commit that this answer shows: wait() for it
 };
 
 struct LeaseInfo {
@@ -60,6 +62,7 @@ struct LeaseInfo {
   int64_t pid = 0;          // of the owner, for people only
   uint32_t count = 0, waiters = 0;
   std::chrono::nanoseconds remaining{};  // negative: expired, not taken yet
+  Position position{};      // of the last commit to it
 };
 
 }  // namespace casbook

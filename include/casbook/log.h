@@ -60,7 +60,9 @@ class CASBOOK_EXPORT LogReader {
   ~LogReader();
 
   // The next record; nothing when the end is reached (call again later). Errors: overrun, damaged,
-  // undone (a position asked for is not in this book).
+  // undone (a position asked for is not in this book); book_moved: in place of the end, where a
+  // cluster's daemon has put another file in this one's place. What was read there past the quorum
+  // position may have been undone: read on from the last position before it, by a new reader.
   Result<std::optional<LogRecord>> next();
   // Returns how many records were skipped.
   uint64_t skip_to_oldest();

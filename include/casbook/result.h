@@ -91,17 +91,21 @@ CASBOOK_EXPORT const char* code_name(Code code);
 CASBOOK_EXPORT const char* code_text(Code code);
 CASBOOK_EXPORT bool code_is_final(Code code);
 
-// A refusal or failure. `position` and `time_ms` are set where the refusal is recorded in the book:
-// a retry under the same payment id gets them again, with `replayed` true.
+// A refusal or failure. An answer may leave the system only when what it saw is as safe as it is told
+// to be, a refusal too, so a refusal says up to where it looked: wait(position, level) before telling
+// it on. 0: it was judged without the book's content (bad_argument, book_closed, backpressure, ...).
 struct CASBOOK_EXPORT Error {
   Code code;
   bool replayed = false;
+  // Where it is recorded; else the last commit when it was judged, or the one that it was judged by.
   uint64_t position = 0;
-  int64_t time_ms = 0;
-  std::string detail;  // which argument, what was expected; empty on the hot path
+  int64_t time_ms = 0;    // book time of the record, where there is one
+  std::string detail;     // which argument, what was expected; empty on the hot path
+  // Recorded under the payment id at `position`: a retry gets it again, with `replayed` true.
+  bool recorded = false;
 
   bool is_final() const { return code_is_final(code); }
-  bool is_recorded() const { return position != 0; }
+  bool is_recorded() const { return recorded; }
   // "insufficient_available: too little is available (account 17)"; "unknown code 999" for a number
   // outside the table. Allocates.
   std::string message() const;

@@ -18,7 +18,9 @@ namespace casbook {
 // process ends.
 //
 // Every call is lock-free unless its name says wait; a killed or stopped process delays nobody. All
-// can answer book_closed, backpressure and forked beside what is listed.
+// can answer book_closed, backpressure and forked beside what is listed; in a cluster also not_leader
+// with the leader's address, in place of book_closed, and where a daemon had to move the book,
+// what Book::attach() answers.
 class CASBOOK_EXPORT Session {
  public:
   Session(Session&&) noexcept;
@@ -26,7 +28,9 @@ class CASBOOK_EXPORT Session {
   ~Session();
 
   // Opening what is open with the same properties answers the same. Errors: bad_argument,
-  // ledger_exists, book_full.
+  // ledger_exists, book_full. In a cluster both wait until a majority has the opening, up to 5 s, and
+  // else answer outcome_unknown (open it again): a handle is an index, and that of an opening which
+  // was undone might be another account's later.
   Result<LedgerInfo> open_ledger(std::string_view name, uint32_t scale);
   // Errors: bad_argument, ledger_missing, account_exists, book_full.
   Result<Account> open_account(const AccountId& id, const AccountOptions& options);
@@ -44,9 +48,9 @@ class CASBOOK_EXPORT Session {
   // Crash: the payment happened or not; sending the same id again gives the answer.
   // Cost: two accounts about 0.4 us while cached; no allocation, no system call.
   Result<Receipt> pay(const Payment& payment);
-  // As pay(), and then waits until the answer, a recorded refusal too, is as safe as `level`. Also:
-  // level_unavailable (nothing was done), outcome_unknown (the time is over; it may get there yet),
-  // undone.
+  // As pay(), and then waits until the answer is as safe as `level`: the payment, or what a refusal
+  // saw. Also: level_unavailable (nothing was done; at once when no daemon serves the book, 10 ms
+  // after its death), outcome_unknown (the time is over; it may get there yet), undone.
   Result<Receipt> pay(const Payment& payment, Level level, std::chrono::milliseconds timeout);
   // As pay() of each in turn, with what the next ones touch brought near meanwhile: on many accounts
   // several times as fast. Each stands for itself; answers[i] is that of payments[i]. Precondition:

@@ -236,6 +236,20 @@ class ArenaRejected : public JournalRefused {
   }
 };
 
+// The arena is damaged, and so is what would replace it: then it is the better of the two.
+TEST_F(ArenaRejected, ButNotWhereTheJournalCannotReplaceIt) {
+  serve_once();
+  const std::string segment = file_of(place(), "segment-");
+  const std::string checkpoint = file_of(place(), "checkpoint-");
+  const uint64_t middle = fs::file_size(checkpoint) / 2, entry = 3 * 4096 + 100;
+  flip(place().arena_file(), offsetof(arena::FixedHeader, incarnation));
+  flip(segment, entry), flip(checkpoint, middle);
+  expect_refused({"event=arena_rejected", fs::path(segment).filename().string()});
+  flip(place().arena_file(), offsetof(arena::FixedHeader, incarnation));
+  flip(segment, entry), flip(checkpoint, middle);
+  served_.expect_kept(ServedBook::End::stop);
+}
+
 TEST_F(ArenaRejected, ForItsHeader) {
   expect_rebuilt(offsetof(arena::FixedHeader, incarnation), ServedBook::End::kill);
 }

@@ -171,9 +171,11 @@ TEST(Error, MessageOfAnUnknownCodeNamesItsNumber) {
   EXPECT_EQ((Error{.code = Code{999}, .detail = "x"}.message()), "unknown code 999 (x)");
 }
 
-TEST(Error, IsRecordedWhenItHasAPosition) {
-  EXPECT_FALSE(Error{.code = Code::account_closed}.is_recorded());
-  EXPECT_TRUE((Error{.code = Code::account_closed, .position = 1}.is_recorded()));
+TEST(Error, SaysByItselfWhetherItIsRecorded) {
+  EXPECT_FALSE((Error{.code = Code::account_missing, .position = 1, .detail = {}}.is_recorded()))
+      << "a position alone says up to where it looked";
+  EXPECT_TRUE((Error{.code = Code::account_closed, .position = 1, .detail = {}, .recorded = true}
+                   .is_recorded()));
 }
 
 TEST(Result, HoldsAValue) {

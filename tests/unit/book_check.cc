@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "lease/layout.h"
+#include "support/child_process.h"
 #include "support/id_table.h"
 #include "support/small_book.h"
 
@@ -182,6 +183,15 @@ TEST_F(Quarantine, OffOpensNothingThatItDidNotShut) {
 TEST_F(Quarantine, AnObserverCannotAskForIt) {
   Book observer = must(Book::observe("book", book_.directory.path()));
   EXPECT_EQ(code_of(observer.set_quarantine(true)), Code::read_only);
+}
+
+// A mark is claimed like any LSN, and finds no slot there: the gate is shut without it.
+TEST_F(Quarantine, ShutsABookWhoseNextLogSlotIsDamaged) {
+  store().slot(book_.book.position().lsn() + 1).lo.store_relaxed(7);
+  Child child([&] { must(book_.attach().set_quarantine(true)); });
+  ASSERT_TRUE(await([&] { return child.has_ended(); })) << "it looks at the slot for ever";
+  EXPECT_TRUE(child.succeeded());
+  EXPECT_EQ(code_of(book_.session.pay(payment(book_.fresh_id()))), Code::quarantined);
 }
 
 // Nothing is claimed behind the return of the call, however payers run.

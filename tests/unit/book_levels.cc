@@ -22,11 +22,26 @@ class Levels : public testing::Test {
     return Payment(payment_id(id)).debit(book_.world, 1).credit(a_, 1);
   }
   // What a daemon does.
-  void adopt_journal() { store().control().journal.lo.initialise(7); }
-  void follow_as_a_daemon() {
-    store().control().journal.lo.initialise(0);  // the name is the daemon's in a journaled book
+  void note_journal(uint64_t id = 7) { store().control().journal.lo.initialise(id); }
+  void adopt_journal() {
+    note_journal(0);  // the name is the daemon's in a journaled book
     must(book_.book.follow("journal", FullPolicy::refuse_payments));
-    adopt_journal();
+    note_journal();
+  }
+  // In a process of its own, which can be killed.
+  Child start_daemon() {
+    note_journal(0);
+    const Shared<base::AtomicU64> is_following;
+    Child daemon([&] {
+      Book book = book_.attach();
+      must(book.follow("journal", FullPolicy::refuse_payments));
+      is_following->store_release(1);
+      sleep_forever();
+    });
+    EXPECT_TRUE(await([&] { return is_following->load_acquire() == 1; }));
+    note_journal();
+    set_state(arena::JournalState::serving);
+    return daemon;
   }
   void publish(Position position) { log::publish_durable(store(), position); }
   void set_state(arena::JournalState state, Code code = {}) {
@@ -130,6 +145,39 @@ TEST_F(Levels, AJournalThatFailedEndsWaitsAtOnceAndTakesNoDurablePayment) {
       << "room may come";
 }
 
+TEST_F(Levels, OfADaemonThatWasKilledADurablePaymentIsRefusedBeforeAnythingIsDone) {
+  Child daemon = start_daemon();
+  EXPECT_EQ(code_of(book_.session.pay(payment(1), Level::durable, milliseconds(1))),
+            Code::outcome_unknown)
+      << "alive, though nothing is synced";
+  daemon.kill_and_wait();
+  sleep_us(11'000);  // its life is looked at every 10 ms
+  const auto paid = book_.session.pay(payment(2), Level::durable, std::chrono::seconds(10));
+  ASSERT_EQ(code_of(paid), Code::level_unavailable);
+  EXPECT_EQ(paid.error().detail,
+            "its daemon is dead, and no other serves this book yet (casbook serve)");
+  EXPECT_EQ(code_of(book_.book.lookup(payment_id(2))), Code::payment_missing);
+  EXPECT_EQ(code_of(book_.session.pay(payment(2), Level::memory, milliseconds(0))), kDone);
+  daemon = start_daemon();
+  EXPECT_EQ(code_of(book_.session.pay(payment(3), Level::durable, milliseconds(1))),
+            Code::outcome_unknown)
+      << "another serves the book";
+}
+
+TEST_F(Levels, WhoHasPaidWaitsOnForTheNextDaemon) {
+  Child daemon = start_daemon();
+  const Position at = must(book_.session.pay(payment(1))).position;
+  daemon.kill_and_wait();
+  const int64_t begun_ns = monotonic_ns();
+  EXPECT_EQ(code_of(book_.book.wait(at, Level::durable, milliseconds(40))), Code::outcome_unknown);
+  EXPECT_GE(monotonic_ns() - begun_ns, 40'000'000) << "it may come back";
+  std::thread waiter([&] { must(book_.book.wait(at, Level::durable, std::chrono::seconds(20))); });
+  sleep_us(20'000);
+  const Child next = start_daemon();
+  publish(at);
+  waiter.join();
+}
+
 TEST_F(Levels, AWaiterIsTheFirstToLearnOfAFailure) {
   adopt_journal();
   set_state(arena::JournalState::serving);
@@ -191,7 +239,7 @@ TEST_F(Levels, ALogReaderStopsAtTheDurablePosition) {
 TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   EXPECT_FALSE(book_.book.status().journal.journaled);
   EXPECT_EQ(book_.book.status().journal.state, "none");
-  adopt_journal();
+  note_journal();
   must(book_.session.pay(payment(1)));
   const Position at = must(book_.session.pay(payment(2))).position;
   publish({at.value - 1});
@@ -210,7 +258,7 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
   EXPECT_EQ(dead.lag, 1u);
   EXPECT_EQ(dead.sync_p50_us, 128u);
   EXPECT_EQ(dead.sync_p99_us, 4096u);
-  follow_as_a_daemon();
+  adopt_journal();
   EXPECT_EQ(book_.book.status().journal.state, "serving");
   set_state(arena::JournalState::failed, Code::io_error);
   EXPECT_EQ(book_.book.status().journal.state, "failed");
@@ -219,10 +267,10 @@ TEST_F(Levels, StatusTellsWhatTheJournalSays) {
 
 TEST_F(Levels, ACheckpointIsAskedForAndAnswered) {
   EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::not_served);
-  adopt_journal();
+  note_journal();
   set_state(arena::JournalState::serving);
   EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::not_served) << "dead";
-  follow_as_a_daemon();
+  adopt_journal();
   EXPECT_EQ(code_of(book_.book.request_checkpoint(milliseconds(1))), Code::wait_timeout);
   EXPECT_EQ(lines().checkpoint_asked.load_relaxed(), 1u);
   std::thread daemon([&] {
@@ -274,6 +322,60 @@ TEST_F(Levels, OfTermsLongAgoOnlyTheLastAreRemembered) {
               is_remembered ? log::Standing::held : log::Standing::unknown)
         << i;
   }
+}
+
+TEST_F(Levels, TheFirstAnswerIsStillGivenWhenItsTermIsLongOver) {
+  const Position first = must(book_.session.pay(payment(1))).position;
+  for (uint64_t i = 0; i < kTermStarts + 2; ++i) {
+    must(book_.book.set_quarantine(true));
+    must(book_.book.set_quarantine(false));
+  }
+  adopt_journal();
+  publish(book_.book.position());
+  EXPECT_EQ(code_of(book_.book.wait(first, Level::durable, milliseconds(5))), Code::outcome_unknown)
+      << "whoever comes with a position from elsewhere cannot be told";
+  const Receipt again = must(book_.session.pay(payment(1), Level::durable, milliseconds(5)));
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.position, first);
+}
+
+TEST_F(Levels, AQuarantineIsNotLiftedWhereNothingWouldBeDurable) {
+  adopt_journal();
+  set_state(arena::JournalState::serving);
+  store().control().journal.hi.initialise(9);  // terms that the daemon has promised
+  for (const auto& [state, why] :
+       {std::pair{arena::JournalState::stopped, "casbook serve"},
+        std::pair{arena::JournalState::failed, "the journal has failed"}}) {
+    must(book_.book.set_quarantine(true));
+    set_state(state, Code::io_error);
+    const auto lifted = book_.book.set_quarantine(false);
+    ASSERT_EQ(code_of(lifted), Code::book_closed);
+    EXPECT_NE(lifted.error().detail.find(why), std::string::npos) << lifted.error().detail;
+    EXPECT_EQ(code_of(book_.session.pay(payment(1))), Code::quarantined);
+    set_state(arena::JournalState::serving);
+    must(book_.book.set_quarantine(false));
+  }
+  EXPECT_EQ(code_of(book_.session.pay(payment(1))), kDone);
+}
+
+// Of a daemon that was killed the next one goes on: what it promised holds.
+TEST_F(Levels, AQuarantineIsLiftedWhileADaemonIsDead) {
+  Child daemon = start_daemon();
+  store().control().journal.hi.initialise(9);
+  must(book_.book.set_quarantine(true));
+  daemon.kill_and_wait();
+  must(book_.book.set_quarantine(false));
+  EXPECT_EQ(code_of(book_.session.pay(payment(1))), kDone);
+}
+
+TEST_F(Levels, NobodyFollowsInTheNameOfTheDaemon) {
+  must(book_.book.follow("journal", FullPolicy::drop_follower)).remove();
+  note_journal();
+  const auto refused = book_.book.follow("journal", FullPolicy::refuse_payments);
+  ASSERT_EQ(code_of(refused), Code::bad_argument);
+  EXPECT_NE(refused.error().detail.find("journal"), std::string::npos);
+  EXPECT_EQ(book_.book.status().followers.size(), 0u);
+  must(book_.book.follow("journal-of-ours", FullPolicy::drop_follower));
 }
 
 }  // namespace

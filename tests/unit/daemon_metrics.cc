@@ -48,10 +48,11 @@ std::string get(int port, const std::string& path) {
 
 class DaemonMetrics : public testing::Test {
  protected:
-  arena::JournalLines& lines() { return below_.store.mapping().journal(); }
+  const arena::Mapping& mapping() { return below_.store.mapping(); }
+  arena::JournalLines& lines() { return mapping().journal(); }
   void adopt_journal() { below_.store.control().journal.lo.initialise(7); }
   std::unique_ptr<MetricsServer> serve() {
-    return must(MetricsServer::open("localhost:0", book_.book, lines()));
+    return must(MetricsServer::open("localhost:0", book_.book, mapping()));
   }
   // From "name{labels}" to its value as text.
   std::map<std::string, std::string> scrape() {
@@ -143,6 +144,24 @@ TEST_F(DaemonMetrics, DurationsAreAHistogramOfSeconds) {
   EXPECT_EQ(figures["casbook_durable_wait_seconds_count{book=\"book\"}"], "0");
 }
 
+TEST_F(DaemonMetrics, PaymentsAreAHistogramInFinerUnits) {
+  using std::chrono::nanoseconds;
+  for (const int ns : {31, 32, 63, 64, 1'000'000})
+    arena::add_duration(mapping().commit_times().pay, nanoseconds(ns), arena::kCommitTimeUnit);
+  auto figures = scrape();
+  const auto below = [&](const char* bound) {
+    return figures["casbook_payment_seconds_bucket{book=\"book\",le=\"" + std::string(bound) +
+                   "\"}"];
+  };
+  EXPECT_EQ(below("3.2e-08"), "1");
+  EXPECT_EQ(below("6.4e-08"), "3");
+  EXPECT_EQ(below("1.28e-07"), "4");
+  EXPECT_EQ(below("0.000524288"), "4");
+  EXPECT_EQ(below("0.001048576"), "5");
+  EXPECT_EQ(below("+Inf"), "5");
+  EXPECT_EQ(figures["casbook_payment_seconds_sum{book=\"book\"}"], "0.001000128");
+}
+
 TEST_F(DaemonMetrics, EveryFigureHasAHelpText) {
   const auto server = serve();
   const std::string text = get(server->port(), "/metrics");
@@ -161,17 +180,17 @@ TEST_F(DaemonMetrics, AnAddressInUseIsAClearError) {
   ASSERT_EQ(listen(taken, 1), 0);
   ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &bytes), 0);
   const std::string text = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  const auto opened = MetricsServer::open(text, book_.book, lines());
+  const auto opened = MetricsServer::open(text, book_.book, mapping());
   ASSERT_EQ(code_of(opened), Code::io_error);
   EXPECT_EQ(opened.error().detail, "cannot listen at " + text + ": Address already in use");
   close(taken);
-  EXPECT_TRUE(MetricsServer::open(text, book_.book, lines()));
+  EXPECT_TRUE(MetricsServer::open(text, book_.book, mapping()));
 }
 
 TEST_F(DaemonMetrics, OnlyTheLoopbackInterfaceIsServed) {
   for (const char* address : {"0.0.0.0:0", "10.0.0.1:9464", "[::]:9464", "example.org:80", ""})
-    EXPECT_EQ(code_of(MetricsServer::open(address, book_.book, lines())), Code::bad_argument);
-  EXPECT_TRUE(MetricsServer::open("127.1.2.3:0", book_.book, lines()));
+    EXPECT_EQ(code_of(MetricsServer::open(address, book_.book, mapping())), Code::bad_argument);
+  EXPECT_TRUE(MetricsServer::open("127.1.2.3:0", book_.book, mapping()));
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class Gateway {
     increment(vitals_.pulse);
     if (replayed) *replayed = answer ? answer->replayed : answer.error().replayed;
     if (answer) return answer->position.value;
-    if (answer.error().is_recorded() && answer.error().code != Code::payment_conflict)
+    if (answer.error().is_recorded())
       return kRefusedBit | answer.error().position;
     std::fprintf(stderr, "gateway: order %llu: %s\n", static_cast<unsigned long long>(number),
                  answer.error().message().c_str());

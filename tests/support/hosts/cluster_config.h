@@ -37,7 +37,8 @@ inline std::string cluster_config(const Hosts& hosts, uint32_t host, const Clust
          "]\ngroup = " + quoted(std::string(kClusterGroup) + ":" + std::to_string(kGroupPort)) +
          "mode = " + quoted(plan.mode) + "key_file = " + quoted(plan.key_file) +
          "election_timeout = \"" + std::to_string(plan.election_timeout_ms) +
-         "ms\"\nheartbeat = \"" + std::to_string(plan.heartbeat_ms) + "ms\"\nmtu = " + std::to_string(plan.mtu) + "\n";
+         "ms\"\nheartbeat = \"" + std::to_string(plan.heartbeat_ms) + "ms\"" +
+         "\nmtu = " + std::to_string(plan.mtu) + "\n";
 }
 
 }  // namespace casbook::test_support

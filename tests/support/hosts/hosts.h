@@ -60,6 +60,7 @@ class Hosts {
 
   // Precondition: the wire is a switch.
   EtherSwitch& wire() { return *switch_; }
+  LinkCounts wire_counts() const { return switch_->total(); }
 
  private:
   struct Host {

@@ -1,0 +1,138 @@
+// The preparer and the collector meet at the name of the next segment: one fills the file of that
+// name, the other gives it its own. Here the preparer comes at the worst moment.
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "journal/appender.h"
+#include "journal/segment_records.h"
+#include "log/log_writer.h"
+#include "support/faulty_storage.h"
+#include "support/memory_arena.h"
+
+namespace casbook::test {
+namespace {
+
+using journal::Appender;
+
+constexpr uint64_t kJournalId = 77;
+constexpr const char* kSpareName = "segment.new";
+constexpr journal::AppenderOptions kOptions{.segment_bytes = 4 * journal::kBlockBytes,
+                                            .buffers = 2};
+
+// Does something else right before each spare gets its name.
+class InterruptedStorage final : public journal::Storage {
+ public:
+  explicit InterruptedStorage(Storage& storage) : storage_(storage) {}
+  std::function<void()> before_naming = [] {};
+
+  Result<std::vector<std::string>> list() const override { return storage_.list(); }
+  Result<std::unique_ptr<journal::File>> create(const std::string& name) override {
+    return storage_.create(name);
+  }
+  Result<std::unique_ptr<journal::File>> open(const std::string& name,
+                                              Access access) const override {
+    return storage_.open(name, access);
+  }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    if (from == kSpareName) before_naming();
+    return storage_.rename(from, to);
+  }
+  Result<void> remove(const std::string& name) override { return storage_.remove(name); }
+  Result<void> sync_directory() override { return storage_.sync_directory(); }
+  Result<std::unique_ptr<journal::IoQueue>> open_queue(uint32_t depth) override {
+    return storage_.open_queue(depth);
+  }
+  std::string describe() const override { return storage_.describe(); }
+
+ private:
+  Storage& storage_;
+};
+
+class JournalAppender : public testing::Test {
+ protected:
+  JournalAppender() { arena_.format(true, 1'000'000); }
+
+  void pay(log::LogWriter& writer) {
+    commit::WriteSet set;
+    set.add(arena_.account(0), 0, -1, INT64_MIN, INT64_MAX);
+    set.add(arena_.account(1), 0, 1, INT64_MIN, INT64_MAX);
+    set.describe(commit::Kind::payment, 1);
+    ASSERT_EQ(writer.commit(set).outcome, commit::Outcome::committed);
+  }
+  // Until all is durable, as a daemon does.
+  void settle(Appender& appender) {
+    for (int round = 0; round < 100; ++round) {
+      const auto taken = appender.take(arena_.store());
+      ASSERT_TRUE(taken) << taken.error().message();
+      if (*taken == Appender::Taken::no_segment) {
+        ASSERT_TRUE(appender.prepare_spare());
+      }
+      if (*taken == Appender::Taken::nothing && appender.is_settled()) return;
+      if (appender.is_settled()) continue;
+      const auto completed = appender.complete();
+      ASSERT_TRUE(completed) << completed.error().message();
+    }
+    FAIL() << "it does not settle";
+  }
+  uint64_t records_in_journal() {
+    uint64_t count = 0;
+    const uint64_t end = log::log_end(arena_.store());
+    const auto read = journal::read_records(disk_, kJournalId, 1, end, [&](auto) { ++count; });
+    EXPECT_TRUE(read) << read.error().message();
+    return count;
+  }
+
+  FaultyStorage disk_{1};
+  MemoryArena& arena_ = MemoryArena::of_shape(
+      {.sessions = 1, .accounts = 8, .ring = 512, .blocks = 32, .block_bytes = 8192});
+};
+
+TEST_F(JournalAppender, ASpareThatIsBeingNamedIsNotPreparedAnew) {
+  InterruptedStorage storage(disk_);
+  auto opened = Appender::open(storage, kJournalId, {}, {}, kOptions);
+  ASSERT_TRUE(opened) << opened.error().message();
+  Appender& appender = **opened;
+  uint32_t namings = 0;
+  storage.before_naming = [&] {
+    ++namings;
+    EXPECT_FALSE(appender.wants_spare());
+    EXPECT_TRUE(appender.prepare_spare());
+  };
+  log::LogWriter writer(arena_.store(), 0);
+  for (int i = 0; i < 12; ++i) {
+    pay(writer);
+    settle(appender);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GE(namings, 2u) << "no segment was rotated";
+  EXPECT_EQ(appender.durable().lsn(), 12u);
+  EXPECT_EQ(records_in_journal(), 12u);
+}
+
+// A removal that comes back after a loss of power would leave a hole between the segments.
+TEST_F(JournalAppender, ASegmentThatWasRemovedStaysSo) {
+  auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
+  ASSERT_TRUE(opened) << opened.error().message();
+  log::LogWriter writer(arena_.store(), 0);
+  for (int i = 0; i < 12; ++i) {
+    pay(writer);
+    settle(**opened);
+    if (HasFatalFailure()) return;
+  }
+  opened->reset();
+  const auto before = journal::list_segments(disk_, kJournalId);
+  ASSERT_TRUE(before && before->size() >= 3) << before->size();
+  const uint64_t syncs = disk_.count(only(Operation::sync_directory));
+  const auto kept = journal::remove_segments_below(disk_, kJournalId, 12);
+  ASSERT_TRUE(kept) << kept.error().message();
+  EXPECT_EQ(disk_.count(only(Operation::sync_directory)) - syncs, before->size() - kept->count)
+      << "one by one";
+  disk_.crash();
+  const auto after = journal::list_segments(disk_, kJournalId);
+  ASSERT_TRUE(after) << after.error().message();
+  EXPECT_EQ(after->size(), kept->count);
+}
+
+}  // namespace
+}  // namespace casbook::test

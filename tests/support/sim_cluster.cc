@@ -17,6 +17,7 @@ namespace {
 using test_support::ScratchDirectory;
 
 constexpr int64_t kProgressNs = 5 * kSimSecond;
+constexpr uint64_t kPaymentsWell = 200;  // when all is well again
 constexpr int64_t kQuietNs = 1500 * kSimMs;
 
 // An assert of the engine ends the process: it has to say which run it was.
@@ -146,6 +147,7 @@ void Cluster::begin() {
 // Everything works again: soon a payment is durable, and in the end nothing is under way.
 void Cluster::heal() {
   faults_->heal();
+  payers_->allow(kPaymentsWell);
   const int64_t healed = events_.now();
   const bool progresses = run_until(healed + kProgressNs, [&] {
     return payers_->first_durable_since(healed) != 0;

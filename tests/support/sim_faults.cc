@@ -37,6 +37,7 @@ void SimFaults::heal() {
     node->disk_ns = kDiskNs;
     node->storage().fail({});
     node->storage().lose_power_at(0);
+    if (!node->storage().has_power()) node->lose_power();
     node->stop_until(events_.now());
     node->start();
   }

@@ -239,7 +239,7 @@ bool SimPayers::set_up(Client& client) {
 // --- paying ---
 
 void SimPayers::choose_payment(Client& client) {
-  if (is_finishing_ || next_id_ - 1000 >= options_.payments_max) return;
+  if (is_finishing_ || next_id_ - 1000 >= options_.payments_max + allowed_) return;
   if (random_.one_in(8)) return begin_confirming(client);
   if (options_.take_leases && client.number % 2 == 1) tend_lease(client);
   client.id = ++next_id_;

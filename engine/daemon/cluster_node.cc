@@ -120,7 +120,7 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
   // A follower's arena holds what was committed, so its log has it.
   const Position position = ground.arena->position();
   ground.needs_rebuild = !has_book || !ground.log->holds(position);
-  ground.applied = ground.needs_rebuild ? 0 : ground.log->index_of(ground.arena->next_lsn()) - 1;
+  ground.applied = ground.needs_rebuild ? 0 : ground.log->applied_index(ground.arena->next_lsn());
   return ground;
 }
 
@@ -361,7 +361,7 @@ class ClusterNode {
         node_->promoted(task.term);
         return arena_->wake_demand();
       case Task::Kind::rebuild:
-        return node_->rebuilt(log_->index_of(arena_->next_lsn()) - 1);
+        return node_->rebuilt(log_->applied_index(arena_->next_lsn()));
       case Task::Kind::none:
         return;
     }
@@ -397,7 +397,7 @@ class ClusterNode {
   Result<void> give_up(const Error& error) {
     {
       const std::lock_guard lock(mutex_);
-      if (node_->standing() == Standing::leading) arena_->seal(node_->term());
+      if (node_->standing() == Standing::leading) arena_->seal(node_->led_term());
       arena_->tell_leading_until(0);
     }
     stop_threads();
@@ -416,7 +416,7 @@ class ClusterNode {
       is_closing_ = true;
       if (node_->standing() == Standing::leading) {
         arena_->tell_leading_until(0);
-        arena_->seal(node_->term());
+        arena_->seal(node_->led_term());
       }
     }
     bool is_clean = false;

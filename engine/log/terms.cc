@@ -1,5 +1,7 @@
 #include "log/terms.h"
 
+#include "log/log_reader.h"
+
 namespace casbook::log {
 
 Standing standing_of(const commit::Store& store, Position position) {
@@ -8,7 +10,15 @@ Standing standing_of(const commit::Store& store, Position position) {
   const auto start_of = [&](uint64_t t) {
     return Position{store.control().term_starts[t % kTermStarts].load_relaxed()};
   };
-  if (position.term() == 0 || position.term() > term) return Standing::undone;
+  if (position.term() == 0) return Standing::undone;
+  if (position.term() > term) {
+    // Alone, or behind what is committed here, nothing of a later term can be. But a cluster's later
+    // terms come to this node by being applied, and what a deposed leader claimed in one may be
+    // committed yet.
+    const bool may_come = store.mapping().replication().cluster.load_relaxed() != 0 &&
+                          position.lsn() >= log_end(store);
+    return may_come ? Standing::held : Standing::undone;
+  }
   const Position start = start_of(position.term());
   const bool has_begun = start.term() == position.term();
   if (has_begun ? position.lsn() < start.lsn() : term - position.term() < kTermStarts)

@@ -44,22 +44,56 @@ Result<std::unique_ptr<RaftLog>> RaftLog::open(journal::Storage& storage, uint64
                                                const RaftLogOptions& options) {
   auto log = std::unique_ptr<RaftLog>(new RaftLog(storage, journal_id, options));
   if (auto done = log->read_all(); !done) return done.error();
-  const JournalEnd end = log->places_.empty() ? log->base_ : log->places_.back().end;
+  if (auto done = log->take_back_unproven(); !done) return done.error();
+  const uint64_t kept = log->handed_over_;
+  const JournalEnd end = kept == log->base_.index ? log->base_ : log->place(kept).end;
   auto appender = Appender::open(storage, journal_id, shape, end, options.appender);
   if (!appender) return appender.error();
   log->appender_ = std::move(*appender);
-  if (log->last() != 0) return log;
-  // A term before all that are voted for, so that every node makes the same entry.
-  auto first = std::make_shared<LogEntry>();
-  first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;
-  first->body = encode(configuration);
-  const EntryPtr entry = first;
-  log->append({&entry, 1});
-  while (log->persisted_index() < 1) {
-    if (auto done = log->pump(); !done) return done.error();
-    if (auto done = log->appender_->complete(); !done) return done.error();
+  if (log->last() == 0) {
+    // A term before all that are voted for, so that every node makes the same entry.
+    auto first = std::make_shared<LogEntry>();
+    first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;
+    first->body = encode(configuration);
+    const EntryPtr entry = first;
+    log->append({&entry, 1});
   }
+  if (auto done = log->persist_all(); !done) return done.error();
   return log;
+}
+
+// What is read may be in the page cache alone, behind a sync that failed and of which nobody is
+// told again. What no segment and no entry behind it says to be synced is written once more.
+Result<void> RaftLog::take_back_unproven() {
+  for (uint64_t index = proven_ + 1; index <= last(); ++index) {
+    Place& at = place(index);
+    if (!at.memory) {
+      at.memory = read_entry(index);
+      if (!at.memory)
+        return Error{.code = Code::damaged,
+                     .detail = storage_.describe() + ": entry " + std::to_string(index) +
+                               " was read, and cannot be read again"};
+      memory_bytes_ += at.memory->body.size() + sizeof(LogEntry);
+    }
+    at.end = {};
+  }
+  reader_ = nullptr;
+  handed_over_ = used_ = std::min(proven_, last());
+  oldest_in_memory_ = std::min(oldest_in_memory_, handed_over_ + 1);
+  return {};
+}
+
+// Progress: each round writes or syncs some, or goes on in the next segment.
+Result<void> RaftLog::persist_all() {
+  while (persisted_index() < last()) {
+    if (auto done = pump(); !done) return done;
+    if (!wants_roll() || !appender_->is_settled())
+      if (auto done = appender_->complete(); !done) return done;
+    if (!wants_roll() || !appender_->is_settled()) continue;
+    if (auto done = appender_->prepare_spare(); !done) return done;
+    if (auto done = roll(); !done) return done;
+  }
+  return {};
 }
 
 Result<void> RaftLog::read_all() {
@@ -72,6 +106,8 @@ Result<void> RaftLog::read_all() {
     base_.next_lsn = first.next_lsn, base_.segment = segments->back().number;
   }
   const uint64_t last_number = base_.segment;
+  // All before a segment was synced when it was begun.
+  proven_ = segments->empty() ? 0 : segments->back().header.first_index - 1;
   journal::EntryReader reader(storage_, std::move(*segments));
   // Bounded by the entries.
   for (;;) {
@@ -80,10 +116,10 @@ Result<void> RaftLog::read_all() {
     if (!*read) break;
     JournalEnd end = reader.end();
     end.segment = last_number;  // the next one follows the last, wherever it is cut
+    proven_ = std::max(proven_, (*read)->header.synced_index);
     note(entry_of(**read), end);
     forget_surplus();
   }
-  handed_over_ = used_ = last();
   return {};
 }
 
@@ -178,6 +214,15 @@ uint64_t RaftLog::index_of(uint64_t lsn) const {
   const auto found = std::partition_point(places_.begin(), places_.end(),
                                           [lsn](const Place& at) { return at.next_lsn <= lsn; });
   return base_.index + 1 + static_cast<uint64_t>(found - places_.begin());
+}
+
+uint64_t RaftLog::applied_index(uint64_t next_lsn) const {
+  uint64_t index = index_of(next_lsn) - 1;
+  const std::lock_guard lock(mutex_);
+  index = std::min(index, last());
+  // Bounded by the elections that nothing was committed between.
+  while (index > base_.index && place(index).type != EntryType::records) --index;
+  return index;
 }
 
 bool RaftLog::holds(Position position) const {

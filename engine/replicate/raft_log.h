@@ -56,6 +56,9 @@ class RaftLog : public EntrySource {
   bool holds(Position position) const;
   // The entry that holds the record at `lsn`; the one behind the last record when it has none yet.
   uint64_t index_of(uint64_t lsn) const;
+  // The last entry that a book is past whose next record is at `next_lsn`. Consensus's own entries
+  // behind its last record do not count: they may be replaced yet, by records too.
+  uint64_t applied_index(uint64_t next_lsn) const;
   // Segments with entries up to here are gone, or will not be read again. False: some of them are
   // not used or not persisted yet.
   bool compact(uint64_t index);
@@ -85,6 +88,8 @@ class RaftLog : public EntrySource {
 
   RaftLog(journal::Storage& storage, uint64_t journal_id, const RaftLogOptions& options);
   Result<void> read_all();
+  Result<void> take_back_unproven();
+  Result<void> persist_all();
   void note(const EntryPtr& entry, const journal::JournalEnd& end);
   void cut_memory(uint64_t index);
   Result<void> hand_over();
@@ -106,6 +111,7 @@ class RaftLog : public EntrySource {
   journal::JournalEnd base_;
   std::deque<Place> places_;
   uint64_t handed_over_ = 0;     // to the appender, up to this index
+  uint64_t proven_ = 0;          // at opening: known to have been synced up to this index
   std::optional<uint64_t> cut_;  // the disk has entries behind this one that were replaced
   bool wants_roll_ = false;
   uint64_t used_ = 0;

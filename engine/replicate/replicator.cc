@@ -172,7 +172,11 @@ void Replicator::acknowledge(uint64_t from, const AppendEntries& append, bool is
   if (heard_term_ != append.term) heard_term_ = append.term, heard_round_ = matched_ = 0;
   heard_round_ = std::max(heard_round_, append.round);
   if (is_rejected) return;
-  const uint64_t matched = append.prev_index + append.entries.size();
+  // Consensus may have taken only some of them, the first ones.
+  uint64_t matched = append.prev_index + append.entries.size();
+  while (matched > append.prev_index &&
+         log_.term_at(matched) != append.entries[matched - append.prev_index - 1]->term)
+    --matched;
   const bool is_news = matched > matched_;
   matched_ = std::max(matched_, std::min(matched, log_.last_index()));
   if (!is_news) return;

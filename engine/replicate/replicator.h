@@ -105,6 +105,8 @@ class Replicator {
   Standing standing() const { return standing_; }
   Role role() const { return consensus_->role(); }
   uint64_t term() const { return consensus_->term(); }
+  // That the book was opened for last, and has to be sealed in. Consensus may be ahead of it.
+  uint64_t led_term() const { return led_term_; }
   uint64_t commit_index() const { return consensus_->commit_index(); }
   uint64_t applied_index() const { return applied_; }
   std::optional<Server> leader() const { return consensus_->leader(); }

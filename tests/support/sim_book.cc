@@ -119,7 +119,7 @@ Result<void> SimBook::rebuild(replicate::RaftLog& log, Position committed) {
   // Bounded by the log.
   for (uint64_t index = log.base_index() + 1; index <= log.last_index(); ++index) {
     const replicate::EntryPtr entry = log.entry(index);
-    if (!entry) return Error{.code = Code::damaged, .detail = "an entry is gone from the log"};
+    if (!entry) return Error{.code = Code::io_error, .detail = "an entry that the log has"};
     if (entry->count != 0 && entry->last().lsn() > committed.lsn()) break;
     if (auto applied = apply(*entry); !applied) return applied;
   }

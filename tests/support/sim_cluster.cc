@@ -17,6 +17,7 @@ namespace {
 using test_support::ScratchDirectory;
 
 constexpr int64_t kProgressNs = 5 * kSimSecond;
+constexpr uint64_t kPaymentsWell = 200;  // when all is well again
 constexpr int64_t kQuietNs = 1500 * kSimMs;
 
 // An assert of the engine ends the process: it has to say which run it was.
@@ -131,8 +132,11 @@ void Cluster::begin() {
   payers_ = std::make_unique<SimPayers>(
       events_, truth_, nodes_,
       SimPayersOptions{.seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
-  faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, *payers_, random_.next());
-  for (auto& node : nodes_) node->start();
+  faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, random_.next());
+  for (auto& node : nodes_) {
+    node->on_power_lost = [this, id = node->id()] { payers_->lose_host(id); };
+    node->start();
+  }
   payers_->begin();
   const SimWeights weights = weights_of(random_);
   events_.after(kSimSecond / 2, [this, weights] {
@@ -143,6 +147,7 @@ void Cluster::begin() {
 // Everything works again: soon a payment is durable, and in the end nothing is under way.
 void Cluster::heal() {
   faults_->heal();
+  payers_->allow(kPaymentsWell);
   const int64_t healed = events_.now();
   const bool progresses = run_until(healed + kProgressNs, [&] {
     return payers_->first_durable_since(healed) != 0;

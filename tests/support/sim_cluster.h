@@ -3,6 +3,7 @@
 #pragma once
 
 #include "support/sim_faults.h"
+#include "support/sim_payers.h"
 
 namespace casbook::test {
 
@@ -22,7 +23,6 @@ struct SimReport {
 
 SimReport simulate(const SimOptions& options);
 
-// From the environment: CASBOOK_SEED, CASBOOK_SIM_TRACE.
 std::string describe(const SimReport& report);
 
 }  // namespace casbook::test

@@ -10,8 +10,8 @@ constexpr SimWho kWorld{'w', 0};
 }  // namespace
 
 SimFaults::SimFaults(SimEvents& events, SimNetwork& network,
-                     std::vector<std::unique_ptr<SimNode>>& nodes, SimPayers& payers, uint64_t seed)
-    : events_(events), network_(network), nodes_(nodes), payers_(payers), random_(seed) {}
+                     std::vector<std::unique_ptr<SimNode>>& nodes, uint64_t seed)
+    : events_(events), network_(network), nodes_(nodes), random_(seed) {}
 
 void SimFaults::later(int64_t ns, std::function<void()> action) {
   events_.after(ns, [this, action = std::move(action)] {
@@ -37,6 +37,7 @@ void SimFaults::heal() {
     node->disk_ns = kDiskNs;
     node->storage().fail({});
     node->storage().lose_power_at(0);
+    if (!node->storage().has_power()) node->lose_power();
     node->stop_until(events_.now());
     node->start();
   }
@@ -145,7 +146,6 @@ void SimFaults::restart_later(SimNode& node, int64_t ns_max) {
 }
 
 void SimFaults::lose_power(SimNode& node) {
-  payers_.lose_host(node.id());
   node.lose_power();
   restart_later(node, 1200 * kSimMs);
 }

@@ -2,7 +2,7 @@
 // well again at the end.
 #pragma once
 
-#include "support/sim_payers.h"
+#include "support/sim_node.h"
 
 namespace casbook::test {
 
@@ -16,7 +16,7 @@ struct SimWeights {
 class SimFaults {
  public:
   SimFaults(SimEvents& events, SimNetwork& network, std::vector<std::unique_ptr<SimNode>>& nodes,
-            SimPayers& payers, uint64_t seed);
+            uint64_t seed);
 
   // From now on, about every `pause_ns`.
   void begin(const SimWeights& weights, int64_t pause_ns);
@@ -41,7 +41,6 @@ class SimFaults {
   SimEvents& events_;
   SimNetwork& network_;
   std::vector<std::unique_ptr<SimNode>>& nodes_;
-  SimPayers& payers_;
   Random random_;
   SimWeights weights_;
   int64_t pause_ns_ = 0;

@@ -115,14 +115,14 @@ Result<void> SimNode::open() {
   if (!log) return log.error();
   log_ = std::move(*log);
   const bool needs_rebuild = !has_book || !log_->holds(book_.position());
-  const uint64_t applied = needs_rebuild ? 0 : log_->index_of(book_.next_lsn()) - 1;
+  const uint64_t applied = needs_rebuild ? 0 : log_->applied_index(book_.next_lsn());
   auto options = node_options();
   const replicate::ClusterKey key{};
   auto node = Replicator::open(*options, storage_, state_, *log_, network_.port(options_.id), key,
                                book_, applied, needs_rebuild, events_.now());
   if (!node) return node.error();
   node_ = std::move(*node);
-  commit_seen_ = 0, term_seen_ = 0, role_seen_ = Role::follower;
+  commit_seen_ = commit_reached_ = 0, term_seen_ = 0, role_seen_ = Role::follower;
   standing_seen_ = node_->standing();
   durable_seen_ = quorum_seen_ = {};
   task_ = {}, is_full_ = false, tick_at_ = 0;
@@ -180,6 +180,7 @@ void SimNode::lose_power() {
   events_.note(who(), "loses power");
   enter();
   is_powered_ = false;
+  on_power_lost();
   if (node_) end_life();
   storage_.fail({});
   storage_.crash();
@@ -316,6 +317,9 @@ Result<void> SimNode::carry_out_task() {
       return book_.promote(task_.term);
     case Task::Kind::rebuild: {
       auto rebuilt = book_.rebuild(*log_, task_.committed);
+      if (!rebuilt && !storage_.fault_has_struck())
+        truth_.fail("node " + std::to_string(options_.id) + " cannot rebuild its book: " +
+                    rebuilt.error().message());
       events_.note(who(), "rebuilt its book", book_.next_lsn());
       return rebuilt;
     }
@@ -332,7 +336,7 @@ void SimNode::on_task_done() {
   if (task.kind == Task::Kind::apply) node_->applied(task.entry->index);
   if (task.kind == Task::Kind::promote) node_->promoted(task.term);
   if (task.kind == Task::Kind::rebuild)
-    node_->rebuilt(log_->index_of(book_.next_lsn()) - 1);
+    node_->rebuilt(log_->applied_index(book_.next_lsn()));
   if (task.kind != Task::Kind::apply)
     events_.note(who(), "has its book", static_cast<uint64_t>(node_->standing()));
   settle({});
@@ -341,6 +345,7 @@ void SimNode::on_task_done() {
 // --- after each event ---
 
 void SimNode::settle(const Result<void>& done) {
+  if (!storage_.has_power()) return give_up(Code::io_error);
   if (!done) return give_up(done.error());
   observe();
   schedule();
@@ -355,7 +360,7 @@ void SimNode::give_up(const Error& error) {
     truth_.fail("node " + std::to_string(options_.id) + " gives up: " + error.message());
   start_later();
   if (!storage_.has_power()) return lose_power();
-  if (node_->standing() == Standing::leading) book_.seal(node_->term());
+  if (node_->standing() == Standing::leading) book_.seal(node_->led_term());
   book_.tell_leading_until(0);
   storage_.fail({});
   kill();
@@ -377,15 +382,18 @@ void SimNode::observe() {
     events_.note(who(), "book stands", static_cast<uint64_t>(standing_seen_));
   }
   const uint64_t commit = node_->commit_index();
-  if (commit < commit_seen_)
+  if (commit < commit_reached_)
     truth_.fail("the commit index of node " + std::to_string(options_.id) + " falls from " +
-                std::to_string(commit_seen_) + " to " + std::to_string(commit));
+                std::to_string(commit_reached_) + " to " + std::to_string(commit));
+  commit_reached_ = commit;
   // Progress: each round takes one.
   while (commit_seen_ < commit) {
-    const replicate::EntryPtr entry = log_->entry(++commit_seen_);
+    const replicate::EntryPtr entry = log_->entry(commit_seen_ + 1);
+    if (!entry && storage_.fault_has_struck()) break;  // read when the disk lets it
     if (!entry)
       return truth_.fail("node " + std::to_string(options_.id) + " has not the entry " +
-                         std::to_string(commit_seen_) + " that it calls committed");
+                         std::to_string(commit_seen_ + 1) + " that it calls committed");
+    ++commit_seen_;
     truth_.on_committed(options_.id, *entry);
   }
   if (!book_.is_open()) return;

@@ -58,7 +58,8 @@ class SimNode {
   bool has_all_applied() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
-  int64_t disk_ns = 200 * kSimUs;  // until something completes, up to twice that
+  int64_t disk_ns = 200 * kSimUs;      // until something completes, up to twice that
+  std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
 
  private:
@@ -116,7 +117,7 @@ class SimNode {
   int64_t tick_at_ = 0;
   bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;
   bool is_collect_scheduled_ = false, is_flush_scheduled_ = false;
-  uint64_t commit_seen_ = 0, term_seen_ = 0;
+  uint64_t commit_seen_ = 0, commit_reached_ = 0, term_seen_ = 0;
   replicate::Role role_seen_ = replicate::Role::follower;
   replicate::Standing standing_seen_ = replicate::Standing::following;
   Position durable_seen_, quorum_seen_;

@@ -239,7 +239,7 @@ bool SimPayers::set_up(Client& client) {
 // --- paying ---
 
 void SimPayers::choose_payment(Client& client) {
-  if (is_finishing_ || next_id_ - 1000 >= options_.payments_max) return;
+  if (is_finishing_ || next_id_ - 1000 >= options_.payments_max + allowed_) return;
   if (random_.one_in(8)) return begin_confirming(client);
   if (options_.take_leases && client.number % 2 == 1) tend_lease(client);
   client.id = ++next_id_;
@@ -310,6 +310,8 @@ void SimPayers::wake(Client& client) {
 
 void SimPayers::take_answer(Client& client) {
   const Result<Receipt> answer = *std::exchange(client.answer, {});
+  if (!answer)
+    events_.note(client.who(), code_name(answer.error().code), client.id, client.at);
   client.refusal = {};
   if (answer) {
     counts_.replayed += answer->replayed;

@@ -44,6 +44,8 @@ class SimPayers {
   ~SimPayers();
 
   void begin();
+  // So many more than was said.
+  void allow(uint64_t payments) { allowed_ += payments; }
   // Nobody begins another payment.
   void finish() { is_finishing_ = true; }
   // All know what became of theirs.
@@ -94,7 +96,7 @@ class SimPayers {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<SimAnswer> answers_;
   Counts counts_;
-  uint64_t next_id_ = 1000;
+  uint64_t next_id_ = 1000, allowed_ = 0;
   bool is_set_up_ = false, is_finishing_ = false;
 };
 

@@ -48,9 +48,9 @@ TEST_P(Mutants, IsFound) {
 }
 
 constexpr Seeded kSeeded[] = {
-    {Mutant::consensus_commit_falls},        // D2
-    {Mutant::transport_unordered},           // D3
-    {Mutant::transport_drops_version},       // D7
+    {Mutant::consensus_commit_falls},   // D2
+    {Mutant::transport_unordered},      // D3
+    {Mutant::transport_drops_version},  // D7
     {Mutant::seal_skipped},
     {Mutant::quorum_of_other_terms},
     {Mutant::round_unproven},

@@ -43,9 +43,8 @@ Result<void> SimBook::begin_following() {
   auto replica = replicate::Replica::open(store, *arena_.core->attachment);
   if (!replica) return replica.error();
   arena_.replica = std::move(*replica);
-  auto follower =
-      log::Follower::open(store, arena_.core->attachment->ref(), log::kJournalFollower,
-                          log::FullPolicy::refuse_payments, log::Follower::Start::end);
+  auto follower = log::Follower::open(store, arena_.core->attachment->ref(), log::kJournalFollower,
+                                      log::FullPolicy::refuse_payments, log::Follower::Start::end);
   if (!follower) return follower.error();
   arena_.follower = *follower;
   arena_.follower->release_up_to(arena_.replica->next_lsn());
@@ -194,9 +193,7 @@ Result<bool> SimBook::take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entr
   return true;
 }
 
-uint64_t SimBook::end_lsn() const {
-  return next_lsn();
-}
+uint64_t SimBook::end_lsn() const { return next_lsn(); }
 void SimBook::tell_quorum(Position position) {
   if (is_open()) log::publish_quorum(store(), position);
 }

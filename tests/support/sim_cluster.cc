@@ -57,7 +57,9 @@ class Cluster {
   }
 
  private:
-  int64_t some(int64_t ns) { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1)); }
+  int64_t some(int64_t ns) {
+    return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1));
+  }
   bool is_ok() const { return truth_.violation().empty(); }
   void run_until(int64_t ns) {
     bool is_over = false;
@@ -99,11 +101,19 @@ class Cluster {
 SimWeights weights_of(Random& random) {
   SimWeights weights;
   // Of some runs a part of the faults is left out, so that the others are seen by themselves.
-  uint32_t* const each[] = {&weights.links,     &weights.partition, &weights.one_way,
-                            &weights.isolated_leader, &weights.silent_multicast,
-                            &weights.power,     &weights.power_in_write, &weights.kill,
-                            &weights.stop,      &weights.clock,     &weights.slow_disk,
-                            &weights.failing_disk, &weights.full_disk};
+  uint32_t* const each[] = {&weights.links,
+                            &weights.partition,
+                            &weights.one_way,
+                            &weights.isolated_leader,
+                            &weights.silent_multicast,
+                            &weights.power,
+                            &weights.power_in_write,
+                            &weights.kill,
+                            &weights.stop,
+                            &weights.clock,
+                            &weights.slow_disk,
+                            &weights.failing_disk,
+                            &weights.full_disk};
   if (random.one_in(3)) return weights;
   for (uint32_t* const weight : each) *weight = random.one_in(2) ? 0 : *weight;
   weights.links += 1;
@@ -131,7 +141,8 @@ void Cluster::begin() {
   });
   payers_ = std::make_unique<SimPayers>(
       events_, truth_, nodes_,
-      SimPayersOptions{.seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
+      SimPayersOptions{
+          .seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
   faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, random_.next());
   for (auto& node : nodes_) {
     node->on_power_lost = [this, id = node->id()] { payers_->lose_host(id); };
@@ -139,9 +150,8 @@ void Cluster::begin() {
   }
   payers_->begin();
   const SimWeights weights = weights_of(random_);
-  events_.after(kSimSecond / 2, [this, weights] {
-    faults_->begin(weights, (60 + some(400)) * kSimMs);
-  });
+  events_.after(kSimSecond / 2,
+                [this, weights] { faults_->begin(weights, (60 + some(400)) * kSimMs); });
 }
 
 // Everything works again: soon a payment is durable, and in the end nothing is under way.
@@ -149,9 +159,8 @@ void Cluster::heal() {
   faults_->heal();
   payers_->allow(kPaymentsWell);
   const int64_t healed = events_.now();
-  const bool progresses = run_until(healed + kProgressNs, [&] {
-    return payers_->first_durable_since(healed) != 0;
-  });
+  const bool progresses =
+      run_until(healed + kProgressNs, [&] { return payers_->first_durable_since(healed) != 0; });
   if (!progresses) return truth_.fail("no payment is durable 5 s after everything is well");
   progress_ns_ = payers_->first_durable_since(healed) - healed;
   run_until(events_.now() + kSimSecond / 2);
@@ -190,8 +199,8 @@ void Cluster::check_answers() {
 
 void Cluster::check_answer(const SimAnswer& answer) {
   const auto paid = truth_.paid(answer.id);
-  const bool is_right = paid && paid->position == answer.position &&
-                        paid->is_executed == (answer.refusal == Code{});
+  const bool is_right =
+      paid && paid->position == answer.position && paid->is_executed == (answer.refusal == Code{});
   if (is_right || (answer.level == Level::quorum && truth_.is_excused(answer.position))) return;
   truth_.fail("payment " + std::to_string(answer.id) + " was answered as " +
               (answer.level == Level::durable ? "durable" : "quorum") + " at term " +
@@ -260,24 +269,20 @@ SimReport simulate(const SimOptions& options) { return Cluster(options).run(); }
 
 std::string describe(const SimReport& r) {
   char text[512];
-  std::snprintf(text, sizeof text,
-                "seed %llu: %llu nodes, %.1f s, %llu events, %llu payments, %llu answers, last term "
-                "%llu, %llu undone, %llu replayed, %llu slept, %llu confirmed, %llu guarded, %llu "
-                "excused, lost %llu bytes, repaired %llu, well after %.0f ms, trace %016llx",
-                static_cast<unsigned long long>(r.seed), static_cast<unsigned long long>(r.nodes),
-                static_cast<double>(r.virtual_ns) / 1e9, static_cast<unsigned long long>(r.events),
-                static_cast<unsigned long long>(r.payments),
-                static_cast<unsigned long long>(r.answers),
-                static_cast<unsigned long long>(r.terms), static_cast<unsigned long long>(r.undone),
-                static_cast<unsigned long long>(r.replayed),
-                static_cast<unsigned long long>(r.slept),
-                static_cast<unsigned long long>(r.confirmed),
-                static_cast<unsigned long long>(r.guarded),
-                static_cast<unsigned long long>(r.excused),
-                static_cast<unsigned long long>(r.lost_bytes),
-                static_cast<unsigned long long>(r.repair_bytes),
-                static_cast<double>(r.progress_ns) / 1e6,
-                static_cast<unsigned long long>(r.trace_hash));
+  std::snprintf(
+      text, sizeof text,
+      "seed %llu: %llu nodes, %.1f s, %llu events, %llu payments, %llu answers, last term "
+      "%llu, %llu undone, %llu replayed, %llu slept, %llu confirmed, %llu guarded, %llu "
+      "excused, lost %llu bytes, repaired %llu, well after %.0f ms, trace %016llx",
+      static_cast<unsigned long long>(r.seed), static_cast<unsigned long long>(r.nodes),
+      static_cast<double>(r.virtual_ns) / 1e9, static_cast<unsigned long long>(r.events),
+      static_cast<unsigned long long>(r.payments), static_cast<unsigned long long>(r.answers),
+      static_cast<unsigned long long>(r.terms), static_cast<unsigned long long>(r.undone),
+      static_cast<unsigned long long>(r.replayed), static_cast<unsigned long long>(r.slept),
+      static_cast<unsigned long long>(r.confirmed), static_cast<unsigned long long>(r.guarded),
+      static_cast<unsigned long long>(r.excused), static_cast<unsigned long long>(r.lost_bytes),
+      static_cast<unsigned long long>(r.repair_bytes), static_cast<double>(r.progress_ns) / 1e6,
+      static_cast<unsigned long long>(r.trace_hash));
   return text + (r.violation.empty() ? std::string() : "\n  " + r.violation);
 }
 

@@ -1,5 +1,5 @@
-// One run of the simulator: a cluster, those who pay, what goes wrong, and what is found in the end.
-// One number decides everything.
+// One run of the simulator: a cluster, those who pay, what goes wrong, and what is found in the
+// end. One number decides everything.
 #pragma once
 
 #include "support/sim_faults.h"

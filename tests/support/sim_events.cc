@@ -31,7 +31,9 @@ bool SimEvents::run_next() {
 }
 
 void SimEvents::note(SimWho who, const char* what, uint64_t a, uint64_t b) {
-  const auto mix = [this](uint64_t value) { hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15 >> 1 ^ hash_ << 7; };
+  const auto mix = [this](uint64_t value) {
+    hash_ = (hash_ ^ value) * 0x9e3779b97f4a7c15 >> 1 ^ hash_ << 7;
+  };
   mix(static_cast<uint64_t>(elapsed())), mix(static_cast<uint64_t>(who.kind) << 56 | who.number);
   for (const char* at = what; *at != 0; ++at) mix(static_cast<uint64_t>(*at));
   mix(a), mix(b);

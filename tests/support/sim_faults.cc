@@ -44,28 +44,52 @@ void SimFaults::heal() {
 }
 
 void SimFaults::strike() {
-  const uint32_t kinds[] = {weights_.links,     weights_.partition, weights_.one_way,
-                            weights_.isolated_leader, weights_.silent_multicast,
-                            weights_.power,     weights_.power_in_write, weights_.kill,
-                            weights_.stop,      weights_.clock,     weights_.slow_disk,
-                            weights_.failing_disk, weights_.full_disk};
+  const uint32_t kinds[] = {weights_.links,
+                            weights_.partition,
+                            weights_.one_way,
+                            weights_.isolated_leader,
+                            weights_.silent_multicast,
+                            weights_.power,
+                            weights_.power_in_write,
+                            weights_.kill,
+                            weights_.stop,
+                            weights_.clock,
+                            weights_.slow_disk,
+                            weights_.failing_disk,
+                            weights_.full_disk};
   uint64_t sum = 0, kind = 0;
   for (const uint32_t weight : kinds) sum += weight;
   for (uint64_t at = random_.below(sum); at >= kinds[kind]; ++kind) at -= kinds[kind];
   SimNode& node = leader_or_any();
   switch (kind) {
-    case 0: disturb_links(); break;
-    case 1: cut_in_two(); break;
-    case 2: cut_one_way(); break;
-    case 3: isolate(node.id()); break;
-    case 4: silence_multicast(); break;
-    case 5: lose_power(node); break;
-    case 6: node.storage().lose_power_at(1 + random_.below(12)); break;
+    case 0:
+      disturb_links();
+      break;
+    case 1:
+      cut_in_two();
+      break;
+    case 2:
+      cut_one_way();
+      break;
+    case 3:
+      isolate(node.id());
+      break;
+    case 4:
+      silence_multicast();
+      break;
+    case 5:
+      lose_power(node);
+      break;
+    case 6:
+      node.storage().lose_power_at(1 + random_.below(12));
+      break;
     case 7:
       node.kill();
       restart_later(node, 800 * kSimMs);
       break;
-    case 8: node.stop_until(events_.now() + some(1500 * kSimMs)); break;
+    case 8:
+      node.stop_until(events_.now() + some(1500 * kSimMs));
+      break;
     case 9:
       node.jump_wall_clock(static_cast<int64_t>(random_.below(7'200'000)) - 3'600'000);
       break;
@@ -73,8 +97,12 @@ void SimFaults::strike() {
       node.disk_ns = some(random_.one_in(3) ? 400 * kSimMs : 20 * kSimMs);
       later(some(1500 * kSimMs), [&node] { node.disk_ns = kDiskNs; });
       break;
-    case 11: trouble_disk(node, EIO, random_.one_in(2)); break;
-    default: trouble_disk(node, ENOSPC, true); break;
+    case 11:
+      trouble_disk(node, EIO, random_.one_in(2));
+      break;
+    default:
+      trouble_disk(node, ENOSPC, true);
+      break;
   }
   // Now and then several at once.
   later(random_.one_in(4) ? some(pause_ns_ / 10) : some(2 * pause_ns_), [this] { strike(); });

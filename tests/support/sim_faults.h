@@ -35,7 +35,9 @@ class SimFaults {
   void trouble_disk(SimNode& node, int error_number, bool is_lasting);
   SimNode& any() { return *nodes_[random_.below(nodes_.size())]; }
   SimNode& leader_or_any();
-  int64_t some(int64_t ns) { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1)); }
+  int64_t some(int64_t ns) {
+    return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1));
+  }
   void later(int64_t ns, std::function<void()> action);
 
   SimEvents& events_;

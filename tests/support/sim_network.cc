@@ -20,8 +20,7 @@ class SimNetwork::Port final : public replicate::Network {
   void flush() override {
     for (const auto& [to, datagram] : std::exchange(kept_, {})) {
       for (uint64_t node = 1; node <= network_.nodes(); ++node)
-        if (node != node_ && (to == 0 || to == node))
-          network_.send(node_, node, datagram, to == 0);
+        if (node != node_ && (to == 0 || to == node)) network_.send(node_, node, datagram, to == 0);
     }
   }
   uint32_t datagram_bytes() const override { return kDatagramBytes; }
@@ -70,7 +69,8 @@ void SimNetwork::deliver(uint64_t to, const Datagram& datagram, const SimLink& l
     arriving = std::move(flipped);
     ++counts_.flipped, counts_.lost_bytes += datagram->size();
   }
-  const int64_t jitter = static_cast<int64_t>(random_.below(static_cast<uint64_t>(link.jitter_ns) + 1));
+  const int64_t jitter =
+      static_cast<int64_t>(random_.below(static_cast<uint64_t>(link.jitter_ns) + 1));
   events_.after(link.delay_ns + jitter, [this, to, arriving] { receive_(to, *arriving); });
 }
 

@@ -109,9 +109,9 @@ Result<void> SimNode::open() {
   if (!segments) return segments.error();
   journal::BookShape shape{};
   if (!segments->empty()) shape = segments->back().header.shape;
-  auto log = RaftLog::open(
-      storage_, state_.journal_id, shape, sim_configuration(options_.nodes),
-      {.appender = {.segment_bytes = kSegmentBytes, .buffers = 2}, .memory_bytes = options_.memory_bytes});
+  auto log = RaftLog::open(storage_, state_.journal_id, shape, sim_configuration(options_.nodes),
+                           {.appender = {.segment_bytes = kSegmentBytes, .buffers = 2},
+                            .memory_bytes = options_.memory_bytes});
   if (!log) return log.error();
   log_ = std::move(*log);
   const bool needs_rebuild = !has_book || !log_->holds(book_.position());
@@ -318,8 +318,8 @@ Result<void> SimNode::carry_out_task() {
     case Task::Kind::rebuild: {
       auto rebuilt = book_.rebuild(*log_, task_.committed);
       if (!rebuilt && !storage_.fault_has_struck())
-        truth_.fail("node " + std::to_string(options_.id) + " cannot rebuild its book: " +
-                    rebuilt.error().message());
+        truth_.fail("node " + std::to_string(options_.id) +
+                    " cannot rebuild its book: " + rebuilt.error().message());
       events_.note(who(), "rebuilt its book", book_.next_lsn());
       return rebuilt;
     }
@@ -335,8 +335,7 @@ void SimNode::on_task_done() {
   const Task task = std::exchange(task_, {});
   if (task.kind == Task::Kind::apply) node_->applied(task.entry->index);
   if (task.kind == Task::Kind::promote) node_->promoted(task.term);
-  if (task.kind == Task::Kind::rebuild)
-    node_->rebuilt(log_->applied_index(book_.next_lsn()));
+  if (task.kind == Task::Kind::rebuild) node_->rebuilt(log_->applied_index(book_.next_lsn()));
   if (task.kind != Task::Kind::apply)
     events_.note(who(), "has its book", static_cast<uint64_t>(node_->standing()));
   settle({});
@@ -389,7 +388,7 @@ void SimNode::observe() {
   // Progress: each round takes one.
   while (commit_seen_ < commit) {
     const replicate::EntryPtr entry = log_->entry(commit_seen_ + 1);
-    if (!entry && storage_.fault_has_struck()) break;  // read when the disk lets it
+    if (!entry && storage_.fault_has_struck()) return;  // read when the disk lets it
     if (!entry)
       return truth_.fail("node " + std::to_string(options_.id) + " has not the entry " +
                          std::to_string(commit_seen_ + 1) + " that it calls committed");

@@ -1,5 +1,5 @@
-// One simulated host: its disk, its memory, and its daemon, which is the daemon's own objects driven
-// as the daemon's threads drive them, by events in virtual time.
+// One simulated host: its disk, its memory, and its daemon, which is the daemon's own objects
+// driven as the daemon's threads drive them, by events in virtual time.
 #pragma once
 
 #include <deque>
@@ -52,13 +52,11 @@ class SimNode {
   const std::string& directory() const { return options_.directory; }
   FaultyStorage& storage() { return storage_; }
   const replicate::Replicator& replicator() const { return *node_; }
-  bool is_leading() const {
-    return node_ && node_->standing() == replicate::Standing::leading;
-  }
+  bool is_leading() const { return node_ && node_->standing() == replicate::Standing::leading; }
   bool has_all_applied() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
-  int64_t disk_ns = 200 * kSimUs;      // until something completes, up to twice that
+  int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that
   std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
 
@@ -89,7 +87,9 @@ class SimNode {
   void on_task_done();
   Result<void> carry_out_task();
   SimWho who() const { return {'n', options_.id}; }
-  int64_t some(int64_t ns) { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1)); }
+  int64_t some(int64_t ns) {
+    return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1));
+  }
 
   SimEvents& events_;
   SimNetwork& network_;

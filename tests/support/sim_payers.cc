@@ -121,9 +121,9 @@ void SimPayers::step(Client& client) {
   if (client.doing == Client::Doing::sleeping) return;  // its waking goes on
   node(client.at).enter();
   act(client);
-  const bool is_polling =
-      client.doing == Client::Doing::waiting || client.doing == Client::Doing::confirming ||
-      client.doing == Client::Doing::setting_up;
+  const bool is_polling = client.doing == Client::Doing::waiting ||
+                          client.doing == Client::Doing::confirming ||
+                          client.doing == Client::Doing::setting_up;
   const int64_t pause = is_polling ? kPollNs : options_.pause_ns / 2 + some(options_.pause_ns);
   if (client.doing != Client::Doing::sleeping)
     events_.after(pause, [this, &client] { step(client); });
@@ -182,8 +182,8 @@ SimPayers::Place* SimPayers::place_of(Client& client, uint64_t id) {
 }
 
 bool SimPayers::is_refused(const Place& place) const {
-  return place.is_retired() || place.lines().leading_until_ns.load_relaxed() <=
-                                   static_cast<uint64_t>(events_.now());
+  return place.is_retired() ||
+         place.lines().leading_until_ns.load_relaxed() <= static_cast<uint64_t>(events_.now());
 }
 
 void SimPayers::go_elsewhere(Client& client) {
@@ -244,7 +244,8 @@ void SimPayers::choose_payment(Client& client) {
   if (options_.take_leases && client.number % 2 == 1) tend_lease(client);
   client.id = ++next_id_;
   client.from = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.below(kSimAccounts));
-  client.to = (client.from + 1 + static_cast<uint32_t>(random_.below(kSimAccounts - 1))) % kSimAccounts;
+  client.to =
+      (client.from + 1 + static_cast<uint32_t>(random_.below(kSimAccounts - 1))) % kSimAccounts;
   client.amount = static_cast<Amount>(1 + random_.below(client.from == 0 ? 500 : 200));
   client.level = random_.one_in(3) ? Level::quorum : Level::durable;
   client.guard = {};
@@ -310,8 +311,7 @@ void SimPayers::wake(Client& client) {
 
 void SimPayers::take_answer(Client& client) {
   const Result<Receipt> answer = *std::exchange(client.answer, {});
-  if (!answer)
-    events_.note(client.who(), code_name(answer.error().code), client.id, client.at);
+  if (!answer) events_.note(client.who(), code_name(answer.error().code), client.id, client.at);
   client.refusal = {};
   if (answer) {
     counts_.replayed += answer->replayed;
@@ -377,8 +377,8 @@ void SimPayers::poll(Client& client) {
 }
 
 void SimPayers::settle(Client& client, Code refusal) {
-  events_.note(client.who(), client.level == Level::durable ? "has durable" : "has quorum", client.id,
-               client.position.value);
+  events_.note(client.who(), client.level == Level::durable ? "has durable" : "has quorum",
+               client.id, client.position.value);
   answers_.push_back({.id = client.id,
                       .position = client.position,
                       .level = client.level,
@@ -433,16 +433,16 @@ void SimPayers::begin_confirming(Client& client) {
 
 void SimPayers::poll_confirmed(Client& client) {
   const commit::Store& store = client.asked_of->store;
-  const bool is_over = store.mapping().replication().retired.load_relaxed() != 0 ||
-                       events_.now() >= client.until_ns;
+  const bool is_over =
+      store.mapping().replication().retired.load_relaxed() != 0 || events_.now() >= client.until_ns;
   const bool is_confirmed = store.mapping().replication().confirmed.load_acquire() >= client.asked;
   if (!is_confirmed && !is_over) return;
   client.doing = Client::Doing::idle;
   if (is_confirmed) {
     ++counts_.confirmed;
-    const bool is_stale = client.known.value != 0 &&
-                          (log::log_end(store) <= client.known.lsn() ||
-                           log::standing_of(store, client.known) != log::Standing::held);
+    const bool is_stale =
+        client.known.value != 0 && (log::log_end(store) <= client.known.lsn() ||
+                                    log::standing_of(store, client.known) != log::Standing::held);
     if (is_stale)
       truth_.fail("a read on node " + std::to_string(client.at) +
                   " was confirmed that does not show what was committed before it was asked for");

@@ -1,7 +1,7 @@
-// Those who pay on the hosts of a simulated cluster. A client has one payment at a time and sends it,
-// under the same id, to whichever host leads, until it knows what became of it at the level that it
-// wants. What it was told it keeps: at the end, or when it is contradicted, that is held against the
-// books.
+// Those who pay on the hosts of a simulated cluster. A client has one payment at a time and sends
+// it, under the same id, to whichever host leads, until it knows what became of it at the level
+// that it wants. What it was told it keeps: at the end, or when it is contradicted, that is held
+// against the books.
 //
 // Some of the clients hold a lease while they pay. Some are stopped in the middle of a payment, at
 // any access to shared memory, and go on when the arena may have been retired long ago.
@@ -62,7 +62,7 @@ class SimPayers {
   const Counts& counts() const { return counts_; }
 
  private:
-  struct Place;   // a client's session in one arena
+  struct Place;  // a client's session in one arena
   struct Client;
 
   void step(Client& client);
@@ -84,7 +84,9 @@ class SimPayers {
   bool is_refused(const Place& place) const;
   // Nothing: it is not decided.
   std::optional<Code> fate_of(const Place& place, Position position, Level level) const;
-  int64_t some(int64_t ns) { return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1)); }
+  int64_t some(int64_t ns) {
+    return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1));
+  }
   SimNode& node(uint64_t id) { return *nodes_[id - 1]; }
 
   SimEvents& events_;

@@ -61,8 +61,8 @@ void SimTruth::on_committed(uint64_t node, const LogEntry& entry) {
     return;
   }
   if (entry.index != entries_.size() + 1)
-    return fail("node " + std::to_string(node) + " committed entry " +
-                std::to_string(entry.index) + " behind " + std::to_string(entries_.size()));
+    return fail("node " + std::to_string(node) + " committed entry " + std::to_string(entry.index) +
+                " behind " + std::to_string(entries_.size()));
   entries_.push_back({{}, hash});
   if (entry.type == journal::EntryType::records) take_records(entry);
 }
@@ -83,8 +83,7 @@ void SimTruth::take_records(const LogEntry& entry) {
   std::span<const uint64_t> rest(reinterpret_cast<const uint64_t*>(entry.body.data()),
                                  entry.body.size() / 8);
   for (uint32_t i = 0; i < entry.count; ++i) {
-    const uint32_t count =
-        rest.size() >= log::kRecordHeadWords ? log::encoded_words(rest[1]) : 0;
+    const uint32_t count = rest.size() >= log::kRecordHeadWords ? log::encoded_words(rest[1]) : 0;
     if (count == 0 || count > rest.size() || !log::is_record(rest.first(count)))
       return fail("entry " + std::to_string(entry.index) + " holds what is no record");
     take_record(rest.first(count));
@@ -176,7 +175,8 @@ void SimTruth::told_quorum(Position position, uint64_t index, uint64_t term) {
 }
 
 void SimTruth::told_undone(Position position) {
-  if (has(position)) fail("somebody was told that " + text(position) + " is undone, and it is there");
+  if (has(position))
+    fail("somebody was told that " + text(position) + " is undone, and it is there");
   undone_told_.insert(position);
 }
 

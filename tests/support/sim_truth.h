@@ -1,12 +1,13 @@
-// What a simulated cluster must not do: the one history that all nodes have to agree on, kept by the
-// simulator from what nodes call committed, and what callers were told, held against it.
+// What a simulated cluster must not do: the one history that all nodes have to agree on, kept by
+// the simulator from what nodes call committed, and what callers were told, held against it.
 //
 //   agreement   an entry, once committed anywhere, is that everywhere, and for good
 //   leaders     a term has one leader, and one book that was opened in it
 //   told        what was called durable is in the history at once and for ever. What was called
 //               quorum comes to be in it; but where crashes took it from so many memories that less
 //               than a majority had it left, it may be lost. What was called undone is never in it.
-//   money       every record leaves the sum of all accounts as it is, and finds the words as the one
+//   money       every record leaves the sum of all accounts as it is, and finds the words as the
+//   one
 //               before left them; an id pays once
 //   leases      tokens grow; a guarded payment finds its lease held by that token
 #pragma once

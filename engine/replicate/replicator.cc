@@ -67,7 +67,14 @@ Result<void> Replicator::receive(std::span<const std::byte> datagram, int64_t no
   now_ns_ = now_ns;
   transport_->receive(datagram, now_ns);
   if (failure_) return *failure_;
-  return {};
+  return hand_to_disk();
+}
+
+// After what the event had to say: nobody else waits for this node's disk to take the write.
+Result<void> Replicator::hand_to_disk() {
+  if (!has_pending_) return {};
+  has_pending_ = false;
+  return log_.pump();
 }
 
 Result<void> Replicator::tick(int64_t now_ns) {
@@ -81,7 +88,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
   const bool is_asked = book_.confirm_asked() > confirm_sent_;
   if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
   if (failure_) return *failure_;
-  return {};
+  return hand_to_disk();
 }
 
 int64_t Replicator::deadline_ns() const {
@@ -96,7 +103,10 @@ Result<void> Replicator::disk_moved(int64_t now_ns) {
   const uint64_t persisted = log_.persisted_index();
   if (persisted <= persisted_) return {};
   persisted_ = persisted;
-  return carry_out(consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
+  if (auto done = carry_out(consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
+      !done)
+    return done;
+  return hand_to_disk();
 }
 
 Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
@@ -145,6 +155,7 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   in_flight_.emplace_back(index, bytes);
   window_bytes_ += bytes;
   if (auto done = carry_out(std::move(update)); !done) return done.error();
+  if (auto done = hand_to_disk(); !done) return done.error();
   return true;
 }
 
@@ -217,7 +228,7 @@ Result<void> Replicator::carry_out(Result<Update>&& update) {
     persisted_ = std::min(persisted_, first - 1);
     matched_ = std::min(matched_, first - 1);
     log_.append(update->entries);
-    if (auto pumped = log_.pump(); !pumped) return pumped;
+    has_pending_ = true;
   }
   note_role();
   for (Outgoing& out : update->messages)

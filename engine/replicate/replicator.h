@@ -137,6 +137,7 @@ class Replicator {
   void on_received(uint64_t from, const Received& received);
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
+  Result<void> hand_to_disk();
   void note_role();
   void lead();
   void step_down();
@@ -166,6 +167,7 @@ class Replicator {
   uint64_t led_term_ = 0;   // that the book was or is being opened for
   bool is_tasked_ = false;  // promote or rebuild is under way
   bool is_able_ = true;
+  bool has_pending_ = false;  // entries that the disk was not given yet
   uint64_t applied_ = 0, persisted_ = 0;
   uint64_t window_bytes_ = 0;                            // of entries that are not committed
   std::deque<std::pair<uint64_t, uint64_t>> in_flight_;  // {index, bytes}

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "daemon/event_log.h"
+#include "daemon/fair_mutex.h"
 #include "daemon/hosted_arena.h"
 #include "daemon/lock_file.h"
 #include "daemon/node_figures.h"
@@ -33,6 +34,7 @@ namespace {
 
 constexpr long kTickNs = 20'000'000;
 constexpr std::chrono::milliseconds kIdle{20};
+constexpr uint32_t kEntriesAtOnce = 4;
 constexpr std::chrono::seconds kSpaceRetry{1};
 constexpr std::chrono::seconds kCloseAtMost{3};
 
@@ -230,15 +232,18 @@ class ClusterNode {
                {"leader", leader ? leader->id : 0}});
   }
 
-  // Takes what the book has. Under the mutex.
-  Result<void> collect_all(int64_t now_ns) {
-    // Bounded by the window of entries that are not committed.
-    while (!is_quiet_) {
+  // Takes what the book has, under the mutex; at most some entries, for others want it too. True:
+  // there may be more.
+  Result<bool> collect_some(int64_t now_ns) {
+    for (uint32_t entries = 0; entries < kEntriesAtOnce && !is_quiet_; ++entries) {
       auto collected = node_->collect(now_ns);
-      if (!collected) return collected.error();
-      if (!*collected) return {};
+      if (!collected || !*collected) return collected;
     }
-    return {};
+    return !is_quiet_;
+  }
+  Result<void> collect_beside(int64_t now_ns) {
+    auto collected = collect_some(now_ns);
+    return collected ? Result<void>() : collected.error();
   }
 
   // --- threads ---
@@ -259,7 +264,7 @@ class ClusterNode {
       if (!received) done = received.error();
       for (uint32_t i = 0; done && i < batch.count(); ++i) done = node_->receive(batch[i], now);
       if (done && now >= node_->deadline_ns()) done = node_->tick(now);
-      if (done) done = collect_all(now);
+      if (done) done = collect_beside(now);
       deadline = node_->deadline_ns();
       settle(done);
     }
@@ -269,8 +274,12 @@ class ClusterNode {
     const auto interval = std::chrono::nanoseconds(config_.journal.flush_interval);
     while (!must_stop()) {
       arena_->wait_for_demand(interval);
-      const std::lock_guard lock(mutex_);
-      settle(collect_all(base::monotonic_ns()));
+      for (bool may_have_more = true; may_have_more;) {
+        const std::lock_guard lock(mutex_);
+        const auto collected = collect_some(base::monotonic_ns());
+        settle(collected ? Result<void>() : collected.error());
+        may_have_more = collected && *collected && !failure_;
+      }
     }
   }
 
@@ -280,7 +289,7 @@ class ClusterNode {
       const std::lock_guard lock(mutex_);
       if (is_quiet_ && completed) continue;
       auto done = completed ? node_->disk_moved(base::monotonic_ns()) : completed;
-      if (done) done = collect_all(base::monotonic_ns());
+      if (done) done = collect_beside(base::monotonic_ns());
       settle(done);
       if (failure_) return;
     }
@@ -478,9 +487,9 @@ class ClusterNode {
   journal::Storage* storage_ = nullptr;
   uint64_t journal_id_ = 0;
 
-  mutable std::mutex mutex_;  // of all below
+  mutable FairMutex mutex_;  // of all below
   std::unique_ptr<Replicator> node_;
-  std::condition_variable worker_, preparer_;
+  std::condition_variable_any worker_, preparer_;
   bool is_stopping_ = false, is_closing_ = false, is_full_ = false;
   bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;

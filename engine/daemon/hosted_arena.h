@@ -79,8 +79,6 @@ class HostedArena : public replicate::HostedBook {
   const journal::JournalState state_;
   mutable std::mutex mutex_;  // of what follows
   std::shared_ptr<Arena> arena_;
-  std::optional<replicate::Server> leader_;
-  uint64_t leader_term_ = 0;
 };
 
 // Derived from the cluster's name, so that all nodes come to the same.

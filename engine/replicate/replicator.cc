@@ -162,6 +162,7 @@ Result<bool> Replicator::collect(int64_t now_ns) {
 void Replicator::on_message(uint64_t from, Message&& message) {
   if (failure_) return;
   if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
+  if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
   auto update = consensus_->receive(from, message, now_ms());
   bool is_rejected = false;
   if (update)
@@ -207,13 +208,40 @@ void Replicator::on_received(uint64_t from, const Received& received) {
     transport_->send({&answer, 1}, now_ns_);
     return;
   }
-  for (Follower& follower : followers_) {
-    if (follower.id != from) continue;
-    follower.received = std::max(follower.received, received.index);
-    follower.round = std::max(follower.round, received.round);
+  if (Follower* const follower = find_follower(from)) {
+    follower->received = std::max(follower->received, received.index);
+    follower->round = std::max(follower->round, received.round);
   }
   note_rounds();
   tell_progress();
+  prove_contact(from);
+}
+
+Replicator::Follower* Replicator::find_follower(uint64_t node) {
+  for (Follower& follower : followers_)
+    if (follower.id == node) return &follower;
+  return nullptr;
+}
+
+void Replicator::note_result(uint64_t from, const AppendResult& result) {
+  Follower* const follower = find_follower(from);
+  if (follower && result.rejected == 0) follower->result = result, follower->heard_ns = now_ns_;
+}
+
+// A follower whose disk stands still answers no entries, and consensus would take it for gone. That
+// it received something of this term is said to consensus as the answer that it gave before.
+void Replicator::prove_contact(uint64_t from) {
+  Follower* const follower = find_follower(from);
+  const int64_t silent_ns = options_.consensus.heartbeat_ms * kNsPerMs;
+  if (!follower || now_ns_ - follower->heard_ns < silent_ns) return;
+  const uint64_t match = consensus_->match_index(from);
+  if (match == 0 || follower->result.term != term_) return;
+  follower->heard_ns = now_ns_;
+  AppendResult same = follower->result;
+  same.last_index = match;
+  auto update = consensus_->receive(from, same, now_ms());
+  if (!update && !is_fatal(update.error())) return;
+  if (auto done = carry_out(std::move(update)); !done) failure_ = done.error();
 }
 
 // In the order that Raft's proof needs: term and vote, log, messages.

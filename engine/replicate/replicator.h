@@ -53,7 +53,7 @@ struct ReplicatorOptions {
   uint64_t entry_bytes_max = 32 << 10;
   // Not committed yet, at most; bounds what a deposed leader has to unlearn entry by entry (D4).
   uint64_t window_entries = 4096;
-  uint64_t window_bytes = 16ull << 20;
+  uint64_t window_bytes = 4ull << 20;
 };
 
 enum class Standing { following, promoting, leading, sealed };
@@ -125,6 +125,8 @@ class Replicator {
  private:
   struct Follower {
     uint64_t id = 0, received = 0, round = 0;
+    AppendResult result{};  // the last that was no rejection
+    int64_t heard_ns = 0;   // when consensus heard of it
   };
   struct Round {
     uint64_t number = 0, asked = 0;
@@ -135,6 +137,9 @@ class Replicator {
              const journal::JournalState& state, RaftLog& log, HostedBook& book);
   void on_message(uint64_t from, Message&& message);
   void on_received(uint64_t from, const Received& received);
+  Follower* find_follower(uint64_t node);
+  void note_result(uint64_t from, const AppendResult& result);
+  void prove_contact(uint64_t from);
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();

@@ -7,6 +7,7 @@
 
 #include "cells.h"
 #include "journal/replay.h"
+#include "log/follower.h"
 #include "log/log_reader.h"
 #include "replicate/replica.h"
 
@@ -27,6 +28,11 @@ class Node {
         replica_(must(replicate::Replica::open(cells_.store(), *attachment_))) {}
   Cells& cells() { return cells_; }
   replicate::Replica& replica() { return *replica_; }
+  // The ring waits for whoever takes from it, as for a daemon.
+  log::Follower follow() {
+    return must(log::Follower::open(cells_.store(), attachment_->ref(), "replication",
+                                    log::FullPolicy::refuse_payments, log::Follower::Start::end));
+  }
 
  private:
   Cells cells_;
@@ -69,7 +75,7 @@ class Pair {
     entries_.clear();
     for (;;) {
       LogEntry entry = must(leader_.replica().take(next_lsn_, kEntryBytes));
-      if (entry.count == 0) return;
+      if (entry.count == 0) return taken_.release_up_to(next_lsn_);
       next_lsn_ += entry.count;
       entries_.push_back(std::move(entry));
     }
@@ -97,6 +103,7 @@ class Pair {
   std::string name_;
   OwnBook book_;
   Node leader_;
+  log::Follower taken_ = leader_.follow();
   std::unique_ptr<Node> follower_, floor_;
   Random random_{1};
   uint64_t next_lsn_ = 0;

@@ -12,7 +12,7 @@
 
 namespace casbook::bench {
 
-constexpr uint16_t kFloorPort = 7400;
+constexpr uint16_t kFloorPort = 7500;  // beside the cluster
 constexpr const char* kFloorGroup = "239.192.7.1";
 constexpr uint32_t kDatagramsTogether = 64;
 

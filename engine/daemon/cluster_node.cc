@@ -233,11 +233,12 @@ class ClusterNode {
   // Takes what the book has. Under the mutex.
   Result<void> collect_all(int64_t now_ns) {
     // Bounded by the window of entries that are not committed.
-    for (;;) {
+    while (!is_quiet_) {
       auto collected = node_->collect(now_ns);
       if (!collected) return collected.error();
       if (!*collected) return {};
     }
+    return {};
   }
 
   // --- threads ---
@@ -250,6 +251,10 @@ class ClusterNode {
       const auto received = network_->receive(batch, left);
       const std::lock_guard lock(mutex_);
       const int64_t now = base::monotonic_ns();
+      if (is_quiet_) {
+        deadline = now + std::chrono::nanoseconds(kIdle).count();
+        continue;
+      }
       Result<void> done;
       if (!received) done = received.error();
       for (uint32_t i = 0; done && i < batch.count(); ++i) done = node_->receive(batch[i], now);
@@ -273,6 +278,7 @@ class ClusterNode {
     while (!is_disk_over()) {
       const auto completed = log_->appender().complete();
       const std::lock_guard lock(mutex_);
+      if (is_quiet_ && completed) continue;
       auto done = completed ? node_->disk_moved(base::monotonic_ns()) : completed;
       if (done) done = collect_all(base::monotonic_ns());
       settle(done);
@@ -291,7 +297,7 @@ class ClusterNode {
       if (prepared)
         if (auto rolled = log_->roll(); !rolled) prepared = rolled;
       std::unique_lock lock(mutex_);
-      settle(node_->disk_moved(base::monotonic_ns()));
+      if (!is_quiet_) settle(node_->disk_moved(base::monotonic_ns()));
       const auto is_wanted = [&] {
         return is_stopping_ || failure_ || log_->appender().wants_spare() ||
                (log_->wants_roll() && log_->appender().is_settled());
@@ -320,7 +326,7 @@ class ClusterNode {
   void work() {
     std::unique_lock lock(mutex_);
     while (!is_stopping_ && !failure_) {
-      const Task task = is_closing_ ? Task{} : node_->next_task();
+      const Task task = is_closing_ || is_quiet_ ? Task{} : node_->next_task();
       if (task.kind == Task::Kind::none) {
         worker_.wait_for(lock, kIdle);
         continue;
@@ -435,7 +441,21 @@ class ClusterNode {
     return {};
   }
 
+  // A sync that a thread began fails when that thread ends (io_uring): so the disk is waited for,
+  // while nothing more is begun.
+  void settle_disk() {
+    const auto until = std::chrono::steady_clock::now() + kCloseAtMost;
+    {
+      const std::lock_guard lock(mutex_);
+      is_quiet_ = true;
+    }
+    while (!log_->appender().is_settled() && !failure() && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
   void stop_threads() {
+    if (threads_.empty()) return;
+    settle_disk();
     {
       const std::lock_guard lock(mutex_);
       is_stopping_ = true;
@@ -462,6 +482,7 @@ class ClusterNode {
   std::unique_ptr<Replicator> node_;
   std::condition_variable worker_, preparer_;
   bool is_stopping_ = false, is_closing_ = false, is_full_ = false;
+  bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;
   uint64_t commit_seen_ = 0;
   Standing standing_seen_ = Standing::following;

@@ -236,6 +236,7 @@ Result<void> HostedArena::promote(uint64_t term) {
   const auto session = arena->core->attachment->open_session();
   if (!session) return session.error();
   log::LogWriter writer(arena->store(), *session);
+  writer.set_applier(true);  // and is let in for that
   lease::Leases leases(arena->store(), {});
   Result<void> done;
   // Progress: each round renews some; a full ring is drained by the collector.
@@ -245,7 +246,7 @@ Result<void> HostedArena::promote(uint64_t term) {
     if (next && at == 0) break;
     if (!next && next.error().code != Code::backpressure) {
       // Deposed meanwhile: the node sees to it.
-      if (next.error().code != Code::book_closed) done = next.error();
+      if (next.error().code != Code::not_leader) done = next.error();
       break;
     }
     if (!next) {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <arpa/inet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -101,7 +102,8 @@ Result<void> UdpNetwork::open_group(const UdpOptions& options, const sockaddr_in
   ip_mreqn membership{};
   membership.imr_multiaddr = group->sin_addr;
   membership.imr_address = address.sin_addr;
-  if (!options.interface.empty()) {
+  const bool is_named = inet_pton(AF_INET, options.interface.c_str(), &membership.imr_address) != 1;
+  if (is_named && !options.interface.empty()) {
     membership.imr_ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
     if (membership.imr_ifindex == 0)
       return bad("interface \"" + options.interface + "\": there is no such interface");

@@ -29,8 +29,9 @@ struct UdpOptions {
   std::string address;  // of this node, "10.0.0.1:7400": bound to, and sent from
   std::vector<UdpPeer> peers;
   bool is_multicast = true;
-  std::string group;       // "239.192.7.1:7401"
-  std::string interface;   // "eth0": to send to the group and join it by; empty: that of `address`
+  std::string group;  // "239.192.7.1:7401"
+  // To send to the group and join it by: its name or its address. Empty: that of `address`.
+  std::string interface;
   uint32_t mtu = 1500;     // of the path: larger only where all of it carries jumbo frames
   bool is_looped = false;  // other nodes of this cluster are on this host and network namespace
 };

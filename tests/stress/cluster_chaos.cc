@@ -50,7 +50,7 @@ class ClusterChaos {
     plan.segment = "4MiB";
     plan.more = "[checkpoint]\nevery = \"500ms\"\n";
     daemons_.emplace(hosts_, CASBOOK_COMMAND_INSTRUMENTED, plan);
-    restart_the_dead();
+    heal();
     ASSERT_TRUE(await_progress()) << "nobody pays at the beginning\n" << all_events();
     const int64_t end_ns = monotonic_ns() + static_cast<int64_t>(seconds) * 1'000'000'000;
     while (monotonic_ns() < end_ns && !testing::Test::HasFailure()) {

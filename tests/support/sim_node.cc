@@ -344,7 +344,7 @@ void SimNode::on_task_done() {
 // --- after each event ---
 
 void SimNode::settle(const Result<void>& done) {
-  if (!storage_.has_power()) return give_up({.code = Code::io_error, .detail = "the power is lost"});
+  if (!storage_.has_power()) return give_up({.code = Code::io_error, .detail = "power"});
   if (!done) return give_up(done.error());
   observe();
   schedule();

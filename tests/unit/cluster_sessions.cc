@@ -21,7 +21,12 @@ using testing::HasSubstr;
 
 class Cluster : public testing::Test {
  protected:
-  Cluster() { announce_leading(store(), 1); }
+  Cluster() {
+    // A daemon that lives, as far as sessions see.
+    must(book_.book.follow(log::kJournalFollower, FullPolicy::drop_follower));
+    store().control().journal.lo.initialise(7);
+    announce_leading(store(), 1);
+  }
 
   Payment payment(uint64_t id) const {
     return Payment(payment_id(id)).debit(book_.world, 1).credit(a_, 1);
@@ -104,7 +109,7 @@ TEST_F(Cluster, WhoWaitsForALeaseLearnsThatItMovedOn) {
     sleep_us(30'000);
     announce_leading_until(store(), 1);
   });
-  EXPECT_EQ(code_of(other.wait_acquire("till", {.wait = std::chrono::seconds(20)})),
+  EXPECT_EQ(code_of(other.wait_acquire("till", {.owner_id = 7, .wait = std::chrono::seconds(20)})),
             Code::not_leader);
 }
 

@@ -50,7 +50,8 @@ class LogOnDisk {
   }
   void append(uint64_t from, uint64_t count, uint64_t term) {
     std::vector<EntryPtr> entries;
-    uint64_t lsn = from == 1 ? 1 : lsn_behind(from - 1);
+    const EntryPtr there = log_->entry(from);
+    uint64_t lsn = there ? there->first_lsn : log_->next_lsn();
     for (uint64_t i = from; i < from + count; ++i) {
       entries.push_back(make(i, term, lsn));
       lsn += entries.back()->count;

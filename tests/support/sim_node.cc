@@ -284,8 +284,7 @@ void SimNode::on_prepare() {
     events_.note(who(), is_full_ ? "has no room" : "has room again");
     done = node_->set_able(!is_full_, events_.now());
   }
-  // The daemon takes a roll that fails for a lack of room; what the disk has lost shows as its own.
-  if (prepared) prepared = log_->roll();
+  if (prepared && done) done = log_->roll();
   if (done) done = node_->disk_moved(events_.now());
   settle(done);
 }
@@ -440,6 +439,20 @@ bool SimNode::has_all_applied() const {
     return node_->commit_index() == log_->last_index() && book_.next_lsn() == log_->next_lsn();
   return node_->standing() == Standing::following &&
          node_->applied_index() == truth_.committed_index();
+}
+
+std::string SimNode::describe() const {
+  std::string text = "node " + std::to_string(options_.id) + ": ";
+  if (!node_) return text + "down";
+  return text + "standing " + std::to_string(static_cast<int>(node_->standing())) + ", last " +
+         std::to_string(log_->last_index()) + ", on disk " +
+         std::to_string(log_->persisted_index()) + ", committed " +
+         std::to_string(node_->commit_index()) + ", applied " +
+         std::to_string(node_->applied_index()) + ", records to " +
+         std::to_string(log_->next_lsn()) + ", of the book " + std::to_string(book_.next_lsn()) +
+         (log_->wants_roll() ? ", wants another segment" : "") +
+         (log_->appender().wants_spare() ? ", wants a spare" : "") +
+         (log_->appender().is_settled() ? "" : ", writes are under way");
 }
 
 uint64_t SimNode::term_at(uint64_t index) const {

@@ -54,6 +54,7 @@ class SimNode {
   const replicate::Replicator& replicator() const { return *node_; }
   bool is_leading() const { return node_ && node_->standing() == replicate::Standing::leading; }
   bool has_all_applied() const;
+  std::string describe() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
   int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that

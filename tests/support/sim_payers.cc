@@ -395,7 +395,8 @@ void SimPayers::settle(Client& client, Code refusal) {
                       .refusal = refusal,
                       .at_ns = events_.now(),
                       .sent_ns = client.begun_ns});
-  if (client.level == Level::durable) truth_.told_durable(client.position);
+  if (client.level == Level::durable && !node(client.at).is_blind())
+    truth_.told_durable(client.position);
   counts_.guarded += client.guard && refusal == Code{};
   client.id = 0;
   client.doing = Client::Doing::idle;

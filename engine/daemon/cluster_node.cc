@@ -303,10 +303,13 @@ class ClusterNode {
     while (!must_stop()) {
       auto prepared = log_->appender().prepare_spare();
       note_space(prepared);
-      if (prepared)
-        if (auto rolled = log_->roll(); !rolled) prepared = rolled;
+      // A segment that cannot be begun is a failure of the disk, for good.
+      const Result<void> rolled = prepared ? log_->roll() : Result<void>();
       std::unique_lock lock(mutex_);
-      if (!is_quiet_) settle(node_->disk_moved(base::monotonic_ns()));
+      if (!rolled)
+        settle(rolled);
+      else if (!is_quiet_)
+        settle(node_->disk_moved(base::monotonic_ns()));
       const auto is_wanted = [&] {
         return is_stopping_ || failure_ || log_->appender().wants_spare() ||
                (log_->wants_roll() && log_->appender().is_settled());

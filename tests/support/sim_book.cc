@@ -137,6 +137,7 @@ Result<void> SimBook::promote(uint64_t term) {
   const auto session = arena_.core->attachment->open_session();
   if (!session) return session.error();
   log::LogWriter writer(store(), *session);
+  writer.set_applier(true);
   lease::Leases leases(store(), {});
   Result<void> done;
   // Progress: each round renews some. The ring has room for all leases of a small book.
@@ -147,7 +148,7 @@ Result<void> SimBook::promote(uint64_t term) {
       at = *next;
       continue;
     }
-    if (next.error().code != Code::book_closed) done = next.error();
+    if (next.error().code != Code::not_leader) done = next.error();
     break;
   }
   arena_.core->attachment->close_session(*session);

@@ -171,7 +171,10 @@ void Cluster::heal() {
     return std::all_of(nodes_.begin(), nodes_.end(),
                        [](const auto& node) { return node->has_all_applied(); });
   });
-  if (!is_even) truth_.fail("the nodes do not come to the same 5 s after everything is well");
+  if (is_even) return;
+  std::string what = "the nodes do not come to the same 5 s after everything is well";
+  for (const auto& node : nodes_) what += "; " + node->describe();
+  truth_.fail(what);
 }
 
 void Cluster::end() {

@@ -284,8 +284,7 @@ void SimNode::on_prepare() {
     events_.note(who(), is_full_ ? "has no room" : "has room again");
     done = node_->set_able(!is_full_, events_.now());
   }
-  // The daemon takes a roll that fails for a lack of room; what the disk has lost shows as its own.
-  if (prepared) prepared = log_->roll();
+  if (prepared && done) done = log_->roll();
   if (done) done = node_->disk_moved(events_.now());
   settle(done);
 }
@@ -344,8 +343,11 @@ void SimNode::on_task_done() {
 // --- after each event ---
 
 void SimNode::settle(const Result<void>& done) {
-  if (!storage_.has_power()) return give_up({.code = Code::io_error, .detail = "power"});
-  if (!done) return give_up(done.error());
+  const bool has_power = storage_.has_power();
+  if (!done || !has_power) {
+    observe_failed();
+    return give_up(done ? Error{.code = Code::io_error, .detail = "power"} : done.error());
+  }
   observe();
   schedule();
 }
@@ -385,26 +387,46 @@ void SimNode::observe() {
     truth_.fail("the commit index of node " + std::to_string(options_.id) + " falls from " +
                 std::to_string(commit_reached_) + " to " + std::to_string(commit));
   commit_reached_ = commit;
+  if (observe_committed(commit)) observe_told();
+}
+
+// What it told before it failed, it told. Of what consensus did in the event that failed, the log
+// may not have been changed yet.
+void SimNode::observe_failed() {
+  if (!book_.is_open()) return;
+  const Position durable = log::durable_position(book_.store());
+  const uint64_t index = log_->index_of(durable.lsn());
+  if (durable == durable_seen_ || log_->term_at(index) != durable.term()) return;
+  if (observe_committed(std::min(index, node_->commit_index()))) observe_told();
+}
+
+// False: the disk does not let its entries be read just now.
+bool SimNode::observe_committed(uint64_t commit) {
+  is_blind_ = false;
   // Progress: each round takes one.
   while (commit_seen_ < commit) {
     const replicate::EntryPtr entry = log_->entry(commit_seen_ + 1);
-    if (!entry && storage_.fault_has_struck()) return;  // read when the disk lets it
-    if (!entry)
-      return truth_.fail("node " + std::to_string(options_.id) + " has not the entry " +
-                         std::to_string(commit_seen_ + 1) + " that it calls committed");
+    is_blind_ = !entry;
+    if (!entry && !storage_.fault_has_struck())
+      truth_.fail("node " + std::to_string(options_.id) + " has not the entry " +
+                  std::to_string(commit_seen_ + 1) + " that it calls committed");
+    if (!entry) return false;
     ++commit_seen_;
     truth_.on_committed(options_.id, *entry);
   }
+  return true;
+}
+
+void SimNode::observe_told() {
   if (!book_.is_open()) return;
   truth_.know_tables(book_.store());
   const Position durable = log::durable_position(book_.store());
   if (durable != durable_seen_) truth_.told_durable(durable_seen_ = durable);
   const Position quorum = log::quorum_position(book_.store());
-  if (quorum != quorum_seen_) {
-    quorum_seen_ = quorum;
-    const uint64_t index = log_->index_of(quorum.lsn());
-    truth_.told_quorum(quorum, index, log_->term_at(index));
-  }
+  if (quorum == quorum_seen_) return;
+  quorum_seen_ = quorum;
+  const uint64_t index = log_->index_of(quorum.lsn());
+  truth_.told_quorum(quorum, index, log_->term_at(index));
 }
 
 void SimNode::schedule() {
@@ -440,6 +462,20 @@ bool SimNode::has_all_applied() const {
     return node_->commit_index() == log_->last_index() && book_.next_lsn() == log_->next_lsn();
   return node_->standing() == Standing::following &&
          node_->applied_index() == truth_.committed_index();
+}
+
+std::string SimNode::describe() const {
+  std::string text = "node " + std::to_string(options_.id) + ": ";
+  if (!node_) return text + "down";
+  return text + "standing " + std::to_string(static_cast<int>(node_->standing())) + ", last " +
+         std::to_string(log_->last_index()) + ", on disk " +
+         std::to_string(log_->persisted_index()) + ", committed " +
+         std::to_string(node_->commit_index()) + ", applied " +
+         std::to_string(node_->applied_index()) + ", records to " +
+         std::to_string(log_->next_lsn()) + ", of the book " + std::to_string(book_.next_lsn()) +
+         (log_->wants_roll() ? ", wants another segment" : "") +
+         (log_->appender().wants_spare() ? ", wants a spare" : "") +
+         (log_->appender().is_settled() ? "" : ", writes are under way");
 }
 
 uint64_t SimNode::term_at(uint64_t index) const {

@@ -53,7 +53,10 @@ class SimNode {
   FaultyStorage& storage() { return storage_; }
   const replicate::Replicator& replicator() const { return *node_; }
   bool is_leading() const { return node_ && node_->standing() == replicate::Standing::leading; }
+  // Its disk does not let the entries be read that it committed last.
+  bool is_blind() const { return is_blind_; }
   bool has_all_applied() const;
+  std::string describe() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
   int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that
@@ -75,6 +78,9 @@ class SimNode {
   void settle(const Result<void>& done);
   void schedule();
   void observe();
+  void observe_failed();
+  bool observe_committed(uint64_t commit);
+  void observe_told();
   void give_up(const Error& error);
   Result<void> collect_all();
 
@@ -113,7 +119,7 @@ class SimNode {
   std::unique_ptr<replicate::RaftLog> log_;
   std::unique_ptr<replicate::Replicator> node_;
   replicate::Task task_;
-  bool is_task_carried_out_ = false, is_full_ = false;
+  bool is_task_carried_out_ = false, is_full_ = false, is_blind_ = false;
   int64_t tick_at_ = 0;
   bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;
   bool is_collect_scheduled_ = false, is_flush_scheduled_ = false;

@@ -4,6 +4,7 @@
 
 #include "api/book_impl.h"
 #include "base/probe.h"
+#include "book/book_time.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
@@ -210,6 +211,22 @@ void SimPayers::lose_host(uint64_t id) {
   }
 }
 
+// By the layer below: a session waits, in real time, until what it opens is in a majority's memory.
+bool SimPayers::open_all(const Place& place) {
+  const auto slot = place.core->attachment->open_session();
+  if (!slot) return false;
+  log::LogWriter writer(place.store(), *slot);
+  const int64_t now_ms = book::book_time_ms(place.store());
+  bool is_done = place.core->accounts.open_ledger(writer, "EUR", 2, now_ms).operator bool();
+  for (uint32_t i = 0; i < kSimAccounts && is_done; ++i) {
+    AccountOptions options{.ledger = "EUR"};
+    if (i != 0) options.limits.min_available = 0;
+    is_done = place.core->accounts.open(writer, account_name(i), options, now_ms).operator bool();
+  }
+  place.core->attachment->close_session(*slot);
+  return is_done;
+}
+
 bool SimPayers::set_up(Client& client) {
   Place* const place = place_of(client, client.at);
   client.doing = Client::Doing::idle;
@@ -220,14 +237,7 @@ bool SimPayers::set_up(Client& client) {
     if (is_set_up_) client.asked_of.reset();
     return is_set_up_;
   }
-  const auto ledger = place->session.open_ledger("EUR", 2);
-  if (!ledger) events_.say(client.who(), [&] { return ledger.error().message(); });
-  bool is_done = ledger.operator bool();
-  for (uint32_t i = 0; i < kSimAccounts && is_done; ++i) {
-    AccountOptions options{.ledger = "EUR"};
-    if (i != 0) options.limits.min_available = 0;
-    is_done = place->session.open_account(account_name(i), options).operator bool();
-  }
+  const bool is_done = open_all(*place);
   if (!is_done) return go_elsewhere(client), false;
   client.set_up_end = log::log_end(place->store()) - 1;
   client.asked_of = place->core;
@@ -385,7 +395,8 @@ void SimPayers::settle(Client& client, Code refusal) {
                       .refusal = refusal,
                       .at_ns = events_.now(),
                       .sent_ns = client.begun_ns});
-  if (client.level == Level::durable) truth_.told_durable(client.position);
+  if (client.level == Level::durable && !node(client.at).is_blind())
+    truth_.told_durable(client.position);
   counts_.guarded += client.guard && refusal == Code{};
   client.id = 0;
   client.doing = Client::Doing::idle;

@@ -79,6 +79,7 @@ class SimPayers {
   void poll_confirmed(Client& client);
   void tend_lease(Client& client);
   bool set_up(Client& client);
+  static bool open_all(const Place& place);
   // Null: nobody can pay there now.
   Place* place_of(Client& client, uint64_t node);
   bool is_refused(const Place& place) const;

@@ -118,7 +118,7 @@ Result<void> wait(const Core& core, Position position, Level level,
     }
     // What was published before it retired was answered; from here on another file knows.
     if (core.has_retired()) return Code::book_moved;
-    if (level == Level::durable)
+    if (level != Level::memory)
       if (auto why = why_no_further(store)) return error_of(Code::outcome_unknown, *why);
     if (now >= until) return Code::outcome_unknown;
     if (is_told) {

@@ -127,7 +127,11 @@ Result<uint64_t> Checkpoints::copy_records(
     sink(record.span());
   }
   // Progress: the journal's.
-  while (std::max(log::durable_position(store_).lsn() + 1, begin) < to) {
+  const auto readable = [&] {
+    const uint64_t durable = log::durable_position(store_).lsn();
+    return (synced_lsn_ ? std::min(durable, synced_lsn_()) : durable) + 1;
+  };
+  while (std::max(readable(), begin) < to) {
     if (must_stop() || has_failed()) return Code::wait_cancelled;
     arena::notify(store_.own_event(arena::kDemandEvent));
     std::this_thread::sleep_for(kPoll);

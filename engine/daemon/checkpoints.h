@@ -24,6 +24,11 @@ class Checkpoints {
 
   // Of an adopted book: what lies before `lsn` is not the journal's and is taken from the ring.
   void begin_journal_at(uint64_t lsn) { journal_begin_ = lsn; }
+  // Of a node of a cluster: up to where its own journal is synced. What is durable there may be
+  // ahead of that.
+  void wait_for_journal(std::function<uint64_t()> synced_lsn) {
+    synced_lsn_ = std::move(synced_lsn);
+  }
 
   // Begins one when it is due, `bytes_written` being what the journal has got so far. Called now
   // and then; never blocks.
@@ -53,6 +58,7 @@ class Checkpoints {
   const journal::BookShape& shape_;
   const CheckpointConfig config_;
   uint64_t journal_begin_ = 0;
+  std::function<uint64_t()> synced_lsn_{};
   uint64_t bytes_at_last_ = 0;
   int64_t last_ns_;
 

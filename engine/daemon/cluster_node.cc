@@ -34,6 +34,7 @@ namespace {
 
 constexpr long kTickNs = 20'000'000;
 constexpr std::chrono::milliseconds kIdle{20};
+constexpr std::chrono::milliseconds kRingRetry{1};
 constexpr uint32_t kEntriesAtOnce = 4;
 constexpr std::chrono::seconds kSpaceRetry{1};
 constexpr std::chrono::seconds kCloseAtMost{3};
@@ -142,6 +143,7 @@ class ClusterNode {
     if (!node) return node.error();
     node_ = std::move(*node);
     storage_ = &storage;
+    arena_->set_journal_end([this] { return log_->position_at(log_->persisted_index()).lsn(); });
     journal_id_ = state.journal_id;
     threads_.push_back(run(&ClusterNode::receive));
     threads_.push_back(run(&ClusterNode::collect));
@@ -214,8 +216,11 @@ class ClusterNode {
     if (!done && !failure_) failure_ = done.error();
     const uint64_t commit = node_->commit_index();
     const Standing standing = node_->standing();
-    if (commit != commit_seen_ || standing != standing_seen_ || node_->role() != role_seen_)
+    const uint64_t persisted = node_->persisted_index();
+    if (commit != commit_seen_ || persisted != persisted_seen_ || standing != standing_seen_ ||
+        node_->role() != role_seen_)
       worker_.notify_one();
+    persisted_seen_ = persisted;
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
     commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
@@ -346,6 +351,11 @@ class ClusterNode {
       lock.unlock();
       const Result<void> done = carry_out(task);
       lock.lock();
+      // A reader of this host holds the ring: the same entry again, a little later.
+      if (!done && done.error().code == Code::backpressure) {
+        worker_.wait_for(lock, kRingRetry);
+        continue;
+      }
       if (done) note_done(task);
       settle(done);
     }
@@ -398,12 +408,16 @@ class ClusterNode {
       segments_seen_ = segments;
       return {};
     }
-    checkpoint_seen_ = checkpoint, segments_seen_ = segments;
     auto kept = journal::list_segments(*storage_, journal_id_);
     if (!kept || kept->empty()) return {};
     const uint64_t index = kept->front().header.first_index - 1;
-    if (index <= log_->base_index() || !log_->compact(index)) return {};
-    return node_->compacted(index, base::monotonic_ns());
+    if (index > log_->base_index()) {
+      auto compacted = node_->compacted(index, base::monotonic_ns());
+      if (!compacted) return compacted.error();
+      if (!*compacted || !log_->compact(index)) return {};  // again at the next look
+    }
+    checkpoint_seen_ = checkpoint, segments_seen_ = segments;
+    return {};
   }
 
   Result<void> give_up(const Error& error) {
@@ -467,6 +481,7 @@ class ClusterNode {
 
   void stop_threads() {
     if (threads_.empty()) return;
+    arena_->stop();
     settle_disk();
     {
       const std::lock_guard lock(mutex_);
@@ -496,7 +511,7 @@ class ClusterNode {
   bool is_stopping_ = false, is_closing_ = false, is_full_ = false;
   bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;
-  uint64_t commit_seen_ = 0;
+  uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread

@@ -63,6 +63,7 @@ struct HostedArena::Arena {
   std::optional<log::Follower> follower;
   journal::BookShape shape{};
   std::unique_ptr<Checkpoints> checkpoints;
+  std::optional<Book> book;  // of the metrics
   std::unique_ptr<MetricsServer> metrics;
 
   const commit::Store& store() const { return core->store; }
@@ -119,6 +120,8 @@ Result<bool> HostedArena::attach() {
     if (code == Code::book_missing) return false;
     if (code != Code::damaged && code != Code::truncated) return arena.error();
     log_event(Severity::error, "arena_rejected", {{"error", arena.error().message()}});
+    // Whoever is still attached pays no more into what nobody will keep.
+    (void)arena::shut_damaged(config_.create.directory, config_.book);
     return false;
   }
   const auto role = static_cast<ReplicaRole>((*arena)->replication().role.load_relaxed());
@@ -148,7 +151,12 @@ Result<void> HostedArena::rebuild(Position committed) {
   const int64_t begun = base::monotonic_ns();
   const auto old = current();
   if (old) {
-    old->checkpoints.reset();
+    std::unique_ptr<Checkpoints> ended;  // without the mutex: it waits for its thread
+    {
+      const std::lock_guard lock(mutex_);
+      ended = std::move(old->checkpoints);
+    }
+    ended.reset();
     old->metrics.reset();
     replicate::announce_role(old->store(), ReplicaRole::sealed);
   }
@@ -185,6 +193,7 @@ void HostedArena::install(std::shared_ptr<Arena> arena) {
     introduce(*arena);
     arena->checkpoints = std::make_unique<Checkpoints>(arena->store(), storage_, state_.journal_id,
                                                        arena->shape, config_.checkpoint);
+    if (synced_lsn_) arena->checkpoints->wait_for_journal(synced_lsn_);
     arena->checkpoints->tell_kept();
   }
   std::shared_ptr<Arena> before;  // let go without the mutex
@@ -206,8 +215,8 @@ void HostedArena::introduce(Arena& arena) {
   replicate::announce_cluster(arena.store(), cluster_number(config_.cluster), config_.cluster.node);
   replicate::announce_role(arena.store(), ReplicaRole::following);
   if (config_.metrics.address.empty()) return;
-  auto server = MetricsServer::open(config_.metrics.address, BookAccess::wrap(arena.core),
-                                    *arena.core->mapping);
+  arena.book = BookAccess::wrap(arena.core);
+  auto server = MetricsServer::open(config_.metrics.address, *arena.book, *arena.core->mapping);
   if (server)
     arena.metrics = std::move(*server);
   else
@@ -218,13 +227,7 @@ void HostedArena::introduce(Arena& arena) {
 
 Result<void> HostedArena::apply(const replicate::LogEntry& entry) {
   const auto arena = current();
-  // Progress: that of whoever holds the ring, a reader of this host.
-  for (;;) {
-    auto applied = arena->replica->apply(entry);
-    if (applied || applied.error().code != Code::backpressure) return applied;
-    const timespec nap{0, kRetryNs};
-    nanosleep(&nap, nullptr);
-  }
+  return arena->replica->apply(entry);
 }
 
 Result<void> HostedArena::promote(uint64_t term) {
@@ -250,6 +253,7 @@ Result<void> HostedArena::promote(uint64_t term) {
       break;
     }
     if (!next) {
+      if (must_stop()) return Code::wait_cancelled;
       const timespec nap{0, kRetryNs};
       nanosleep(&nap, nullptr);
     }
@@ -259,7 +263,21 @@ Result<void> HostedArena::promote(uint64_t term) {
   return done;
 }
 
+void HostedArena::stop() {
+  const std::lock_guard lock(mutex_);
+  is_stopping_ = true;
+}
+
+bool HostedArena::must_stop() const {
+  const std::lock_guard lock(mutex_);
+  return is_stopping_;
+}
+
 void HostedArena::mark_clean() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_clean_ = true;
+  }
   if (const auto arena = current())
     replicate::announce_role(arena->store(), ReplicaRole::following);
 }
@@ -310,8 +328,8 @@ void HostedArena::tell_journal(arena::JournalState state, Code code) {
 }
 
 void HostedArena::keep_checkpoints(uint64_t bytes_written) {
-  const auto arena = current();
-  if (arena && arena->checkpoints) arena->checkpoints->begin_if_due(bytes_written);
+  const std::lock_guard lock(mutex_);
+  if (arena_ && arena_->checkpoints) arena_->checkpoints->begin_if_due(bytes_written);
 }
 
 HostedArena::Lines HostedArena::lines() const {
@@ -325,9 +343,11 @@ HostedArena::Lines HostedArena::lines() const {
 
 void HostedArena::seal(uint64_t term) {
   const auto arena = current();
-  if (!arena) return;
+  // A term that was not opened yet: whoever opens it looks once more.
+  if (!arena || arena->gate() >> 1 < term) return;
   commit::Executor(arena->store()).seal(term);
-  replicate::announce_role(arena->store(), ReplicaRole::sealed);
+  const std::lock_guard lock(mutex_);
+  if (!is_clean_) replicate::announce_role(arena->store(), ReplicaRole::sealed);
 }
 
 Result<bool> HostedArena::take(uint64_t from_lsn, uint64_t bytes_max, replicate::LogEntry& entry) {

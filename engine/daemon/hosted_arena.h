@@ -37,6 +37,12 @@ class HostedArena : public replicate::HostedBook {
   Result<void> promote(uint64_t term);
   // All that was committed is in the journal: the next daemon may go on with this arena.
   void mark_clean();
+  // Ends a promotion that waits for room: the node ends.
+  void stop();
+  // Up to where this node's own journal is synced; asked by checkpoints. Before any is taken.
+  void set_journal_end(std::function<uint64_t()> synced_lsn) {
+    synced_lsn_ = std::move(synced_lsn);
+  }
 
   uint64_t next_lsn() const;  // of the arena's log
   Position position() const;
@@ -70,6 +76,7 @@ class HostedArena : public replicate::HostedBook {
   std::shared_ptr<Arena> current() const;
   Result<std::shared_ptr<Arena>> open_arena();
   static Result<void> begin_following(Arena& arena);
+  bool must_stop() const;
   void install(std::shared_ptr<Arena> arena);
   void introduce(Arena& arena);
   Result<uint64_t> lsn_to_build(Position committed) const;
@@ -77,8 +84,10 @@ class HostedArena : public replicate::HostedBook {
   const Config& config_;
   journal::Storage& storage_;
   const journal::JournalState state_;
+  std::function<uint64_t()> synced_lsn_{};
   mutable std::mutex mutex_;  // of what follows
   std::shared_ptr<Arena> arena_;
+  bool is_clean_ = false, is_stopping_ = false;
 };
 
 // Derived from the cluster's name, so that all nodes come to the same.

@@ -233,6 +233,7 @@ Result<Appender::Taken> Appender::begin_segment() {
   std::unique_ptr<File> spare;
   {
     const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
     if (!flights_.empty() || syncing_) return Taken::busy;
     if (!spare_) return Taken::no_segment;
     spare = std::move(spare_);

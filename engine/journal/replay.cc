@@ -161,6 +161,9 @@ void Replay::fill(Batch& batch) {
     is_over_ = fault != nullptr;
     if (is_over_) return;
     batch.add(**entry);
+    // No further: what stands behind it may be being written.
+    is_over_ = header.first_lsn + header.count > to_lsn_;
+    if (is_over_) return;
   }
 }
 

@@ -30,6 +30,11 @@ class EntrySource {
  public:
   virtual ~EntrySource() = default;
   virtual EntryPtr entry(uint64_t index) = 0;
+  // 0: not kept.
+  virtual uint64_t term_of(uint64_t index) {
+    const EntryPtr found = entry(index);
+    return found ? found->term : 0;
+  }
 };
 
 }  // namespace casbook::replicate

@@ -13,6 +13,8 @@ using journal::JournalEnd;
 namespace {
 
 constexpr size_t kEntriesAWrite = 256;
+constexpr size_t kReadBackMax = 512;
+constexpr uint32_t kReadAhead = 64;
 
 EntryPtr entry_of(const journal::Entry& read) {
   const journal::EntryHeader& header = read.header;
@@ -124,7 +126,7 @@ Result<void> RaftLog::read_all() {
 }
 
 void RaftLog::note(const EntryPtr& entry, const JournalEnd& end) {
-  const Position before = places_.empty() ? base_.position() : places_.back().last_record;
+  const Position before = places_.empty() ? base_last_ : places_.back().last_record;
   places_.push_back({.term = entry->term,
                      .next_lsn = entry->first_lsn + entry->count,
                      .last_record = entry->count ? entry->last() : before,
@@ -174,6 +176,7 @@ void RaftLog::append(std::span<const EntryPtr> entries) {
 // Entries behind `index` are replaced.
 void RaftLog::cut_memory(uint64_t index) {
   if (index >= last()) return;
+  ++cuts_;
   if (handed_over_ > index) {
     cut_ = std::min(cut_.value_or(index), index);
     handed_over_ = index;
@@ -205,7 +208,7 @@ uint64_t RaftLog::term_at(uint64_t index) const {
 
 Position RaftLog::position_at(uint64_t index) const {
   const std::lock_guard lock(mutex_);
-  if (index <= base_.index || places_.empty()) return base_.position();
+  if (index <= base_.index || places_.empty()) return base_last_;
   return place(std::min(index, last())).last_record;
 }
 
@@ -247,6 +250,7 @@ bool RaftLog::compact(uint64_t index) {
     const Place& at = places_.front();
     if (at.end.index == 0) return false;
     base_ = at.end;
+    base_last_ = at.last_record;
     if (at.memory) memory_bytes_ -= at.memory->body.size() + sizeof(LogEntry);
     places_.pop_front();
   }
@@ -257,7 +261,8 @@ bool RaftLog::compact(uint64_t index) {
 void RaftLog::forget_surplus() {
   while (memory_bytes_ > options_.memory_bytes && oldest_in_memory_ <= last()) {
     Place& at = place(oldest_in_memory_);
-    if (oldest_in_memory_ > used_ || at.end.index == 0) return;
+    // Not what consensus or the disk may still ask for; what nobody used yet is read back.
+    if (at.end.index == 0 || (appender_ && oldest_in_memory_ > appender_->synced_index())) return;
     // A configuration is small, and consensus asks for all of them.
     if (at.memory && at.type != EntryType::change) {
       memory_bytes_ -= at.memory->body.size() + sizeof(LogEntry);
@@ -268,40 +273,62 @@ void RaftLog::forget_surplus() {
 }
 
 EntryPtr RaftLog::entry(uint64_t index) {
+  uint64_t term = 0;
   {
     const std::lock_guard lock(mutex_);
     if (index <= base_.index || index > last()) return nullptr;
     if (place(index).memory) return place(index).memory;
+    term = place(index).term;
+    const std::lock_guard reading(reading_);
+    if (reader_cuts_ != cuts_) reader_ = nullptr, read_back_.clear();
+    reader_cuts_ = cuts_;
   }
-  return read_entry(index);
+  EntryPtr entry = read_entry(index);
+  return entry && entry->term == term ? entry : nullptr;
 }
 
-// From its segment; the next one, which will be asked for next, is then at hand.
+// From its segment, with those behind it, which will be asked for next.
 EntryPtr RaftLog::read_entry(uint64_t index) {
   const std::lock_guard lock(reading_);
-  if (!reader_ || reader_next_ != index) {
-    auto segments = journal::list_segments(storage_, journal_id_);
-    if (!segments) return nullptr;
-    size_t first = 0;
-    for (size_t i = 0; i < segments->size(); ++i)
-      if ((*segments)[i].header.first_index <= index) first = i;
-    // A later segment may have cut what this one begins with; then an earlier one has it.
-    while (first > 0 && (*segments)[first].header.first_index >= index + 1) --first;
-    segments->erase(segments->begin(), segments->begin() + static_cast<ptrdiff_t>(first));
-    reader_ = std::make_unique<journal::EntryReader>(storage_, std::move(*segments));
-  }
+  const auto found = read_back_.find(index);
+  if (found != read_back_.end()) return found->second;
+  if ((!reader_ || reader_next_ != index) && !read_from(index)) return nullptr;
+  if (read_back_.size() >= kReadBackMax) read_back_.clear();
+  EntryPtr wanted;
   // Bounded by the entries of one segment.
-  for (;;) {
+  for (uint32_t beyond = 0; beyond < kReadAhead;) {
     auto read = reader_->next();
-    if (!read || !*read || (*read)->header.index > index) {
+    if (!read || !*read || (!wanted && (*read)->header.index > index)) {
       reader_ = nullptr;
-      return nullptr;
+      break;
     }
     if ((*read)->header.index < index) continue;
-    reader_next_ = index + 1;
-    return entry_of(**read);
+    EntryPtr entry = entry_of(**read);
+    if (!wanted) wanted = entry;
+    reader_next_ = entry->index + 1;
+    read_back_.insert_or_assign(entry->index, std::move(entry));
+    ++beyond;
+    // Not into what may be being written.
+    if (reader_next_ > appender_synced()) break;
   }
+  return wanted;
 }
+
+// A reader that comes to `index`.
+bool RaftLog::read_from(uint64_t index) {
+  auto segments = journal::list_segments(storage_, journal_id_);
+  if (!segments) return false;
+  size_t first = 0;
+  for (size_t i = 0; i < segments->size(); ++i)
+    if ((*segments)[i].header.first_index <= index) first = i;
+  // A later segment may have cut what this one begins with; then an earlier one has it.
+  while (first > 0 && (*segments)[first].header.first_index >= index + 1) --first;
+  segments->erase(segments->begin(), segments->begin() + static_cast<ptrdiff_t>(first));
+  reader_ = std::make_unique<journal::EntryReader>(storage_, std::move(*segments));
+  return true;
+}
+
+uint64_t RaftLog::appender_synced() const { return appender_ ? appender_->synced_index() : 0; }
 
 // --- the disk ---
 

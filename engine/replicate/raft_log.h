@@ -49,6 +49,7 @@ class RaftLog : public EntrySource {
   uint64_t next_lsn() const;
   // Null: not kept.
   EntryPtr entry(uint64_t index) override;
+  uint64_t term_of(uint64_t index) override { return term_at(index); }
   uint64_t term_at(uint64_t index) const;  // 0: before the base
   // The last record at or before `index`, {}: none, or long ago.
   Position position_at(uint64_t index) const;
@@ -95,6 +96,8 @@ class RaftLog : public EntrySource {
   Result<void> hand_over();
   void forget_surplus();
   EntryPtr read_entry(uint64_t index);
+  bool read_from(uint64_t index);
+  uint64_t appender_synced() const;
   const Place& place(uint64_t index) const { return places_[index - base_.index - 1]; }
   Place& place(uint64_t index) { return places_[index - base_.index - 1]; }
   uint64_t last() const { return base_.index + places_.size(); }
@@ -116,11 +119,14 @@ class RaftLog : public EntrySource {
   bool wants_roll_ = false;
   uint64_t used_ = 0;
   uint64_t memory_bytes_ = 0, oldest_in_memory_ = 1;
+  uint64_t cuts_ = 0;   // how often entries were replaced
+  Position base_last_;  // the last record at or before the base; {}: not known
 
   // Reading back, one after the other.
   std::mutex reading_;
   std::unique_ptr<journal::EntryReader> reader_;
-  uint64_t reader_next_ = 0;
+  uint64_t reader_next_ = 0, reader_cuts_ = 0;
+  std::map<uint64_t, EntryPtr> read_back_;  // some that were read, and those behind them
 };
 
 }  // namespace casbook::replicate

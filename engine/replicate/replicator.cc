@@ -19,7 +19,8 @@ constexpr size_t kRoundsKept = 256;
 
 // What another node says against the rules is dropped.
 bool is_fatal(const Error& error) {
-  return error.code == Code::damaged || error.code == Code::no_memory;
+  return error.code == Code::damaged || error.code == Code::no_memory ||
+         error.code == Code::book_full;
 }
 
 }  // namespace
@@ -87,6 +88,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
   }
   const bool is_asked = book_.confirm_asked() > confirm_sent_;
   if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
+  if (auto done = hand_over(); !done) return done;
   if (failure_) return *failure_;
   return hand_to_disk();
 }
@@ -114,16 +116,35 @@ Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
   if (is_able == is_able_) return {};
   is_able_ = is_able;
   decide_may_lead();
-  if (is_able || role_ != Role::leader) return {};
+  next_hand_over_ns_ = now_ns_;
+  return is_able ? Result<void>() : hand_over();
+}
+
+// To the one that has most of those that are there; again until one takes it. Sessions stop paying
+// at once: what they would pay meanwhile might be undone.
+Result<void> Replicator::hand_over() {
+  if (is_able_ || role_ != Role::leader || now_ns_ < next_hand_over_ns_) return {};
+  const int64_t timeout = options_.consensus.election_timeout_ms * kNsPerMs;
+  next_hand_over_ns_ = now_ns_ + 2 * timeout;
+  uint64_t best = 0, best_match = 0;
+  for (const Follower& follower : followers_) {
+    const uint64_t match = consensus_->match_index(follower.id);
+    const bool is_there = now_ns_ - transport_->heard_ns(follower.id) < timeout;
+    if (is_there && match > best_match) best = follower.id, best_match = match;
+  }
+  if (best == 0) return {};
+  book_.tell_leading_until(0);
   // Refused while another transfer is under way: that one will do.
-  auto update = consensus_->transfer(0, now_ms());
+  auto update = consensus_->transfer(best, now_ms());
   return update ? carry_out(std::move(update)) : Result<void>();
 }
 
-Result<void> Replicator::compacted(uint64_t index, int64_t now_ns) {
+Result<bool> Replicator::compacted(uint64_t index, int64_t now_ns) {
   now_ns_ = now_ns;
   auto update = consensus_->compacted(index, now_ms());
-  return update || is_fatal(update.error()) ? carry_out(std::move(update)) : Result<void>();
+  if (!update) return is_fatal(update.error()) ? Result<bool>(update.error()) : false;
+  if (auto done = carry_out(std::move(update)); !done) return done.error();
+  return true;
 }
 
 bool Replicator::is_window_open() const {
@@ -209,7 +230,8 @@ void Replicator::on_received(uint64_t from, const Received& received) {
     return;
   }
   if (Follower* const follower = find_follower(from)) {
-    follower->received = std::max(follower->received, received.index);
+    // As it says now: a follower that was started again has less, and consensus knows its disk.
+    follower->received = received.index;
     follower->round = std::max(follower->round, received.round);
   }
   note_rounds();
@@ -384,7 +406,8 @@ void Replicator::tell_progress() {
     window_bytes_ -= in_flight_.front().second;
     in_flight_.pop_front();
   }
-  if (standing_ == Standing::leading) {
+  // Promoting too: the records of its first commits leave the ring that way.
+  if (standing_ == Standing::leading || standing_ == Standing::promoting) {
     const Position durable = log_.position_at(commit);
     if (durable > durable_told_) book_.tell_durable(durable_told_ = durable);
     const Position quorum = std::max(durable, log_.position_at(quorum_index()));

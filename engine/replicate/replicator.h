@@ -94,8 +94,8 @@ class Replicator {
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.
   Result<void> set_able(bool is_able, int64_t now_ns);
-  // The log lost its old end.
-  Result<void> compacted(uint64_t index, int64_t now_ns);
+  // The log is going to lose its old end. False: consensus still needs it.
+  Result<bool> compacted(uint64_t index, int64_t now_ns);
 
   Task next_task();
   void applied(uint64_t index);
@@ -109,6 +109,7 @@ class Replicator {
   uint64_t led_term() const { return led_term_; }
   uint64_t commit_index() const { return consensus_->commit_index(); }
   uint64_t applied_index() const { return applied_; }
+  uint64_t persisted_index() const { return persisted_; }
   std::optional<Server> leader() const { return consensus_->leader(); }
   struct NodeState {
     uint64_t id = 0, received_index = 0, synced_index = 0;
@@ -140,6 +141,7 @@ class Replicator {
   Follower* find_follower(uint64_t node);
   void note_result(uint64_t from, const AppendResult& result);
   void prove_contact(uint64_t from);
+  Result<void> hand_over();
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();
@@ -172,6 +174,7 @@ class Replicator {
   uint64_t led_term_ = 0;   // that the book was or is being opened for
   bool is_tasked_ = false;  // promote or rebuild is under way
   bool is_able_ = true;
+  int64_t next_hand_over_ns_ = 0;
   bool has_pending_ = false;  // entries that the disk was not given yet
   uint64_t applied_ = 0, persisted_ = 0;
   uint64_t window_bytes_ = 0;                            // of entries that are not committed

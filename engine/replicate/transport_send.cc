@@ -75,9 +75,10 @@ void Transport::Impl::send_new_entries(const AppendEntries& message) {
   const uint64_t end = message.prev_index + message.count;
   if (end <= sent_end) return;
   for (uint64_t index = std::max(message.prev_index, sent_end) + 1; index <= end; ++index) {
-    const EntryPtr entry = entries.entry(index);
     // Older ones were sent by the leader of their term: who lacks them asks.
-    if (!entry || entry->term != message.term) continue;
+    if (entries.term_of(index) != message.term) continue;
+    const EntryPtr entry = entries.entry(index);
+    if (!entry) continue;
     const auto bytes = static_cast<uint32_t>(entry->body.size());
     const uint32_t piece_max = outbox.fragment_bytes();
     uint32_t offset = 0;
@@ -124,21 +125,20 @@ ReferenceFrame Transport::Impl::reference_of(const AppendEntries& message) {
   reference.commit = message.commit, reference.round = message.round;
   const uint32_t count = std::min(message.count, kReferenceEntriesMax);
   if (count == 0) return reference;
-  const EntryPtr first = entries.entry(message.prev_index + 1);
-  const EntryPtr last = entries.entry(message.prev_index + count);
-  if (first && last && first->term == last->term) {
-    reference.runs.add({count, first->term});
+  const uint64_t first = entries.term_of(message.prev_index + 1);
+  if (first != 0 && first == entries.term_of(message.prev_index + count)) {
+    reference.runs.add({count, first});
     return reference;
   }
   for (uint32_t i = 1; i <= count; ++i) {
-    const EntryPtr entry = entries.entry(message.prev_index + i);
-    if (!entry) break;
+    const uint64_t term = entries.term_of(message.prev_index + i);
+    if (term == 0) break;
     TermRun* const run =
         reference.runs.count ? &reference.runs.items[reference.runs.count - 1] : nullptr;
-    if (run && run->term == entry->term) {
+    if (run && run->term == term) {
       ++run->count;
     } else if (!reference.runs.is_full()) {
-      reference.runs.add({1, entry->term});
+      reference.runs.add({1, term});
     } else {
       break;
     }

@@ -1,7 +1,7 @@
 // The arena that a node serves, and its exchange for another when the node has led and was deposed.
 //
-//   none or retired --rebuild()--> following --promote()--> leading --seal()--> sealed
-//   --rebuild()-->
+//   none --rebuild()--> following --promote()--> leading --seal()--> sealed
+//                           ^-------------------- rebuild() ------------|
 //
 // HostedBook's functions are called by any thread, under the node's mutex; apply(), promote() and
 // rebuild() by the one that does the book's work, without it. Whoever uses an arena while it is

@@ -9,9 +9,8 @@
 //     `damaged`, with position and cell. Nothing is tried again, nothing is undone.
 // R2  The gate never opens by replay: OPEN and SEAL are applied as records without a change, and a
 //     term begins here by the gate's moving to it, shut. Only promote() claims a mark.
-// R3  Killed anywhere, the next one goes on: what the dead session had begun is completed when it
-// is
-//     taken over, before the end of the log is looked at. What is there already is compared.
+// R3  Killed anywhere, the next one goes on: what the dead session had begun is completed at its
+//     take-over, before the end of the log is looked at. What is there already is compared.
 //
 // apply(), promote() and seal() by one thread at a time, one Replica of an arena at a time; take()
 // by any.

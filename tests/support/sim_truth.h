@@ -6,8 +6,7 @@
 //   told        what was called durable is in the history at once and for ever. What was called
 //               quorum comes to be in it; but where crashes took it from so many memories that less
 //               than a majority had it left, it may be lost. What was called undone is never in it.
-//   money       every record leaves the sum of all accounts as it is, and finds the words as the
-//   one
+//   money       every record leaves the sum of all accounts as it is, and finds the words as those
 //               before left them; an id pays once
 //   leases      tokens grow; a guarded payment finds its lease held by that token
 #pragma once

@@ -3,9 +3,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "support/command.h"
 #include "support/daemon_process.h"
@@ -52,11 +54,19 @@ class DemoCluster : public testing::Test {
   // Processes that were started for this demo all name its folder.
   bool has_processes() const {
     for (const auto& entry : fs::directory_iterator("/proc")) {
-      std::ifstream stream(entry.path() / "cmdline");
-      const std::string words{std::istreambuf_iterator<char>(stream), {}};
+      const std::string words = command_line(entry.path());
       if (words.find(folder_.path()) != words.npos) return true;
     }
     return false;
+  }
+  // Empty where there is none any more: one may end at any moment, also while it is read.
+  static std::string command_line(const fs::path& process) {
+    const int fd = open((process / "cmdline").c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return {};
+    char words[4096];
+    const ssize_t bytes = read(fd, words, sizeof words);
+    close(fd);
+    return {words, bytes > 0 ? static_cast<size_t>(bytes) : 0};
   }
   void expect_nothing_left() const {
     EXPECT_TRUE(fs::is_empty(folder_.path()));

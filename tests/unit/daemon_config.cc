@@ -128,6 +128,147 @@ TEST_F(DaemonConfig, ARefusalNamesFileLineKeyAndWhatWasExpected) {
   }
 }
 
+// A sound [cluster], with that line in place of the one of its key, or behind them.
+std::string cluster_with(const std::string& line) {
+  const std::string key = line.substr(0, line.find(" ="));
+  std::string text = std::string(kLeast) + "[cluster]\n";
+  bool is_placed = line.empty();
+  for (const std::string sound :
+       {"id = \"till\"", "node = 1",
+        "nodes = [{id = 1, address = \"10.0.0.1:7400\"}, {id = 2, address = \"10.0.0.2:7400\"}, "
+        "{id = 3, address = \"10.0.0.3:7400\"}]",
+        "key_file = \"/etc/till.key\""}) {
+    const bool is_replaced = !line.empty() && sound.starts_with(key + " =");
+    text += (is_replaced ? line : sound) + "\n";
+    is_placed |= is_replaced;
+  }
+  return is_placed ? text : text + line + "\n";
+}
+// Of hosts 10.0.0.1 to that; each with its address.
+std::string list_of_nodes(std::initializer_list<std::pair<int, const char*>> nodes) {
+  std::string list;
+  for (const auto& [id, address] : nodes)
+    list += (list.empty() ? "" : ", ") + std::string("{id = ") + std::to_string(id) +
+            ", address = \"" + address + "\"}";
+  return "nodes = [" + list + "]";
+}
+
+TEST_F(DaemonConfig, HostsOfAClusterAreRead) {
+  EXPECT_FALSE(must(read(kLeast)).cluster.is_set());
+  const ClusterConfig least = must(read(cluster_with(""))).cluster;
+  EXPECT_TRUE(least.is_set());
+  EXPECT_EQ(least.id, "till");
+  EXPECT_EQ(least.node, 1u);
+  ASSERT_EQ(least.nodes.size(), 3u);
+  EXPECT_EQ(least.nodes[2].id, 3u);
+  EXPECT_EQ(least.nodes[2].address, "10.0.0.3:7400");
+  EXPECT_EQ(least.key_file, "/etc/till.key");
+  EXPECT_TRUE(least.is_multicast);
+  EXPECT_EQ(least.group, "239.192.7.1:7401");
+  EXPECT_EQ(least.interface, "");
+  EXPECT_EQ(least.election_timeout, milliseconds(150));
+  EXPECT_EQ(least.heartbeat, milliseconds(30));
+  EXPECT_EQ(least.mtu, 1500u);
+  const ClusterConfig all =
+      must(read(cluster_with("mode = \"unicast\"\ngroup = \"224.0.1.9:9\"\ninterface = \"eth7\"\n"
+                             "election_timeout = \"60s\"\nheartbeat = \"20s\"\nmtu = 9000")))
+          .cluster;
+  EXPECT_FALSE(all.is_multicast);
+  EXPECT_EQ(all.group, "224.0.1.9:9");
+  EXPECT_EQ(all.interface, "eth7");
+  EXPECT_EQ(all.election_timeout, std::chrono::minutes(1));
+  EXPECT_EQ(all.heartbeat, std::chrono::seconds(20)) << "a third of the election timeout";
+  EXPECT_EQ(all.mtu, 9000u);
+}
+
+TEST_F(DaemonConfig, ARefusalOfAClusterNamesFileLineKeyAndWhatWasExpected) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"id = 7", ":5: cluster.id: expected a text in quotes, got 7"},
+      {"id = \"\"", ":5: cluster.id: expected the name of the cluster"},
+      {"id = \"0123456789012345678901234567890123456789012345678901234567890123x\"",
+       ":5: cluster.id: expected up to 64 bytes, got 65"},
+      {"node = \"1\"", ":6: cluster.node: expected a whole number, got \"1\""},
+      {"node = 4", ":6: cluster.node: expected the id of one of cluster.nodes, got 4"},
+      {"node = 0", ":6: cluster.node: expected the id of one of cluster.nodes, got 0"},
+      {"key_file = 0", ":8: cluster.key_file: expected a text in quotes, got 0"},
+      {"key_file = \"\"", ":8: cluster.key_file: expected a file made by casbook cluster keygen"},
+      {"mode = \"broadcast\"",
+       ":9: cluster.mode: expected \"multicast\" or \"unicast\", got \"broadcast\""},
+      {"interface = 0", ":9: cluster.interface: expected a text in quotes, got 0"},
+      {"group = \"10.0.0.9:7401\"", ":9: cluster.group: expected a multicast address with a port"},
+      {"group = \"239.192.7.1\"", ":9: cluster.group: expected a multicast address with a port"},
+      {"group = \"239.192.7.1:0\"", ":9: cluster.group: expected a multicast address with a port"},
+      {"group = \"224.0.0.251:7401\"",
+       ":9: cluster.group: expected a multicast address with a port"},
+      {"election_timeout = 150", ":9: cluster.election_timeout: expected a time like"},
+      {"election_timeout = \"49ms\"",
+       ":9: cluster.election_timeout: expected 50ms to 1m, got 49ms"},
+      {"election_timeout = \"61s\"", ":9: cluster.election_timeout: expected 50ms to 1m, got 61s"},
+      {"heartbeat = \"4ms\"", ":9: cluster.heartbeat: expected 5ms to 50ms, got 4ms"},
+      {"heartbeat = \"51ms\"", ":9: cluster.heartbeat: expected 5ms to 50ms, got 51ms"},
+      {"mtu = \"1500\"", ":9: cluster.mtu: expected a whole number, got \"1500\""},
+      {"mtu = 575", ":9: cluster.mtu: expected 576 to 65535, got 575"},
+      {"mtu = 65536", ":9: cluster.mtu: expected 576 to 65535, got 65536"},
+      {"keyfile = \"/etc/till.key\"", ":9: cluster.keyfile: no such key; expected one of id, node"},
+  };
+  for (const auto& [line, expected] : wrong)
+    EXPECT_THAT(refusal(cluster_with(line)), HasSubstr(path() + expected)) << line;
+  for (const char* line :
+       {"mtu = 576", "mtu = 65535", "heartbeat = \"5ms\"", "heartbeat = \"50ms\"",
+        "election_timeout = \"90ms\"", "group = \"239.255.255.255:65535\""})
+    EXPECT_EQ(code_of(read(cluster_with(line))), test_support::kDone) << line;
+}
+
+TEST_F(DaemonConfig, NodesAreThreeOrFiveThatDiffer) {
+  const char *one = "10.0.0.1:7400", *two = "10.0.0.2:7400", *three = "10.0.0.3:7400";
+  const std::pair<std::string, const char*> wrong[] = {
+      {"nodes = 3", "expected a list of {id, address}, got 3"},
+      {"nodes = [1, 2, 3]", "expected {id, address}, like {id = 1, address = \"10.0.0.1:7400\"}"},
+      {"nodes = [{id = 1}]", "expected {id, address}"},
+      {"nodes = [{id = 0, address = \"10.0.0.1:7400\"}]", "expected {id, address}"},
+      {"nodes = [{id = 1, address = \"10.0.0.1:7400\", port = 1}]", "expected {id, address}"},
+      {"nodes = []", "expected three or five nodes, got 0"},
+      {list_of_nodes({{1, one}}), "expected three or five nodes, got 1"},
+      {list_of_nodes({{1, one}, {2, two}}), "expected three or five nodes, got 2"},
+      {list_of_nodes({{1, one}, {2, two}, {3, three}, {4, "10.0.0.4:7400"}}),
+       "expected three or five nodes, got 4"},
+      {list_of_nodes({{1, one}, {2, two}, {2, three}}),
+       "expected ids and addresses that differ, got id 2"},
+      {list_of_nodes({{1, one}, {2, two}, {3, two}}),
+       "expected ids and addresses that differ, got id 3, address \"10.0.0.2:7400\" twice"},
+      {list_of_nodes({{1, one}, {2, two}, {3, "10.0.0.3"}}),
+       "expected an IPv4 address with a port, like \"10.0.0.1:7400\", got \"10.0.0.3\""},
+      {list_of_nodes({{1, one}, {2, two}, {3, "10.0.0.3:0"}}), "expected an IPv4 address"},
+      {list_of_nodes({{1, one}, {2, two}, {3, "10.0.0.3:65536"}}), "expected an IPv4 address"},
+      {list_of_nodes({{1, one}, {2, two}, {3, "10.0.0.256:7400"}}), "expected an IPv4 address"},
+      {list_of_nodes({{1, one}, {2, two}, {3, "host-3:7400"}}), "expected an IPv4 address"},
+      {list_of_nodes({{1, one}, {2, two}, {3, "[::1]:7400"}}), "expected an IPv4 address"},
+  };
+  for (const auto& [line, expected] : wrong)
+    EXPECT_THAT(refusal(cluster_with(line)), HasSubstr(path() + ":7: cluster.nodes: " + expected))
+        << line;
+  const std::string five =
+      list_of_nodes({{9, one}, {8, two}, {1, three}, {4, "10.0.0.4:7400"}, {5, "10.0.0.5:7400"}});
+  EXPECT_EQ(must(read(cluster_with(five))).cluster.nodes.size(), 5u);
+}
+
+TEST_F(DaemonConfig, AClusterWithoutANameIsNone) {
+  const auto without_name = [](const std::string& rest) {
+    return std::string(kLeast) + "[cluster]\n" + rest;
+  };
+  EXPECT_THAT(refusal(without_name("node = 1\n")),
+              HasSubstr("till.toml: cluster.id: expected the name of the cluster"));
+  EXPECT_THAT(refusal(without_name(list_of_nodes({{1, "10.0.0.1:7400"}}) + "\n")),
+              HasSubstr("till.toml: cluster.id: expected the name of the cluster"));
+  EXPECT_THAT(refusal(without_name("id = \"till\"\nnode = 1\n")),
+              HasSubstr("till.toml: cluster.nodes: expected three or five nodes, got 0"));
+  EXPECT_THAT(refusal("cluster = 1\n" + std::string(kLeast)),
+              HasSubstr(":1: cluster: expected a table"));
+  Config config{.book = "till", .journal = {.directory = "here"}};
+  config.cluster.node = 1;
+  EXPECT_EQ(check_config(config).error().detail, "cluster.id: expected the name of the cluster");
+}
+
 TEST_F(DaemonConfig, SegmentsHaveTheirRangeAndGranule) {
   const auto with_segment = [&](const char* size) {
     return std::string(kLeast) + "segment = \"" + size + "\"\n";

@@ -34,6 +34,12 @@ Error error_of(int status) {
   }
 }
 
+// The sessions of the transport and what is checked here guard twice against late messages (D2, D3).
+// To see that it matters, both have to be off.
+bool believes_late_messages() {
+  return mutated(Mutant::consensus_commit_falls) || mutated(Mutant::transport_unordered);
+}
+
 }  // namespace
 
 struct Consensus::Impl {
@@ -192,7 +198,7 @@ Result<void> Consensus::Impl::take(int status, const RaftShimUpdate& update, con
   if (update.entries) take_entries(update, event, out);
   if (update.messages) take_messages(update, event, now_ms, out);
   const uint64_t said = raft_shim_commit_index(shim);
-  commit = mutated(Mutant::consensus_commit_falls) ? said : std::max(commit, said);
+  commit = believes_late_messages() ? said : std::max(commit, said);
   if (const auto settled = settle_changes(now_ms, out); !settled) return settled;
   const bool begins = leads() && !was_leading;
   was_leading = leads();
@@ -336,6 +342,7 @@ bool Consensus::Impl::is_idle_talk(const Message& message) const {
 // is late. It still shows that the follower is there.
 void Consensus::Impl::believe_match(RaftShimMessage& m) const {
   if (m.type != kRaftShimAppendResult || m.rejected == 0 || m.term != term()) return;
+  if (mutated(Mutant::transport_unordered)) return;
   const uint64_t match = raft_shim_match_index(shim, m.node);
   if (m.rejected <= match) m.rejected = 0;
   m.last_index = m.rejected ? std::max(m.last_index, match) : match;
@@ -417,7 +424,7 @@ Result<void> Consensus::Impl::append_part(RaftShimMessage& head, std::span<const
   m.count = in_raft.count();
   // D2: libraft takes the lower of the leader's commit index and the last entry of the message for
   // its own, also where it knew of more.
-  if (m.prev_index + m.count < commit && !mutated(Mutant::consensus_commit_falls)) m.commit = 0;
+  if (m.prev_index + m.count < commit && !believes_late_messages()) m.commit = 0;
   RaftShimUpdate update;
   const int status =
       raft_shim_receive(shim, &m, in_raft.data(), static_cast<uint64_t>(now_ms), &update);

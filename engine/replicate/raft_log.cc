@@ -1,6 +1,7 @@
 #include "replicate/raft_log.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/assert.h"
 
@@ -46,56 +47,22 @@ Result<std::unique_ptr<RaftLog>> RaftLog::open(journal::Storage& storage, uint64
                                                const RaftLogOptions& options) {
   auto log = std::unique_ptr<RaftLog>(new RaftLog(storage, journal_id, options));
   if (auto done = log->read_all(); !done) return done.error();
-  if (auto done = log->take_back_unproven(); !done) return done.error();
-  const uint64_t kept = log->handed_over_;
-  const JournalEnd end = kept == log->base_.index ? log->base_ : log->place(kept).end;
+  const JournalEnd end = log->places_.empty() ? log->base_ : log->places_.back().end;
   auto appender = Appender::open(storage, journal_id, shape, end, options.appender);
   if (!appender) return appender.error();
   log->appender_ = std::move(*appender);
-  if (log->last() == 0) {
-    // A term before all that are voted for, so that every node makes the same entry.
-    auto first = std::make_shared<LogEntry>();
-    first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;
-    first->body = encode(configuration);
-    const EntryPtr entry = first;
-    log->append({&entry, 1});
+  if (log->last() != 0) return log;
+  // A term before all that are voted for, so that every node makes the same entry.
+  auto first = std::make_shared<LogEntry>();
+  first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;
+  first->body = encode(configuration);
+  const EntryPtr entry = first;
+  log->append({&entry, 1});
+  while (log->persisted_index() < 1) {
+    if (auto done = log->pump(); !done) return done.error();
+    if (auto done = log->appender_->complete(); !done) return done.error();
   }
-  if (auto done = log->persist_all(); !done) return done.error();
   return log;
-}
-
-// What is read may be in the page cache alone, behind a sync that failed and of which nobody is
-// told again. What no segment and no entry behind it says to be synced is written once more.
-Result<void> RaftLog::take_back_unproven() {
-  for (uint64_t index = proven_ + 1; index <= last(); ++index) {
-    Place& at = place(index);
-    if (!at.memory) {
-      at.memory = read_entry(index);
-      if (!at.memory)
-        return Error{.code = Code::damaged,
-                     .detail = storage_.describe() + ": entry " + std::to_string(index) +
-                               " was read, and cannot be read again"};
-      memory_bytes_ += at.memory->body.size() + sizeof(LogEntry);
-    }
-    at.end = {};
-  }
-  reader_ = nullptr;
-  handed_over_ = used_ = std::min(proven_, last());
-  oldest_in_memory_ = std::min(oldest_in_memory_, handed_over_ + 1);
-  return {};
-}
-
-// Progress: each round writes or syncs some, or goes on in the next segment.
-Result<void> RaftLog::persist_all() {
-  while (persisted_index() < last()) {
-    if (auto done = pump(); !done) return done;
-    if (!wants_roll() || !appender_->is_settled())
-      if (auto done = appender_->complete(); !done) return done;
-    if (!wants_roll() || !appender_->is_settled()) continue;
-    if (auto done = appender_->prepare_spare(); !done) return done;
-    if (auto done = roll(); !done) return done;
-  }
-  return {};
 }
 
 Result<void> RaftLog::read_all() {
@@ -108,8 +75,9 @@ Result<void> RaftLog::read_all() {
     base_.next_lsn = first.next_lsn, base_.segment = segments->back().number;
   }
   const uint64_t last_number = base_.segment;
-  // All before a segment was synced when it was begun.
-  proven_ = segments->empty() ? 0 : segments->back().header.first_index - 1;
+  // All before a segment was synced when it was begun, the rest where a later entry says so.
+  uint64_t proven = segments->empty() ? 0 : segments->back().header.first_index - 1;
+  std::vector<uint64_t> offsets;  // of the entries of the last segment
   journal::EntryReader reader(storage_, std::move(*segments));
   // Bounded by the entries.
   for (;;) {
@@ -117,12 +85,36 @@ Result<void> RaftLog::read_all() {
     if (!read) return read.error();
     if (!*read) break;
     JournalEnd end = reader.end();
+    if ((*read)->segment == last_number) offsets.push_back((*read)->offset);
     end.segment = last_number;  // the next one follows the last, wherever it is cut
-    proven_ = std::max(proven_, (*read)->header.synced_index);
+    proven = std::max(proven, (*read)->header.synced_index);
     note(entry_of(**read), end);
     forget_surplus();
   }
-  return {};
+  handed_over_ = used_ = last();
+  if (proven >= last()) return {};
+  const uint64_t from = offsets[offsets.size() - (last() - proven)];
+  return write_again(journal::segment_name(last_number), from, reader.end().offset);
+}
+
+// What was read may be in the page cache alone, behind a sync that failed: the next one succeeds and
+// covers nothing. The same bytes at the same place are dirty again, and whatever a loss of power
+// leaves of writing them is what was there.
+Result<void> RaftLog::write_again(const std::string& name, uint64_t from, uint64_t to) {
+  auto file = storage_.open(name, journal::Storage::Access::write);
+  if (!file) return file.error();
+  const std::unique_ptr<std::byte, void (*)(void*)> memory(
+      static_cast<std::byte*>(std::aligned_alloc(journal::kBlockBytes, journal::kEntryBytesMax)),
+      std::free);
+  if (!memory) return Code::no_memory;
+  // Bounded by the segment.
+  while (from < to) {
+    const std::span<std::byte> bytes(memory.get(), std::min(to - from, journal::kEntryBytesMax));
+    if (auto read = (*file)->read(from, bytes); !read) return read;
+    if (auto written = (*file)->write(from, bytes); !written) return written;
+    from += bytes.size();
+  }
+  return (*file)->sync();
 }
 
 void RaftLog::note(const EntryPtr& entry, const JournalEnd& end) {

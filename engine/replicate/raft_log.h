@@ -89,8 +89,7 @@ class RaftLog : public EntrySource {
 
   RaftLog(journal::Storage& storage, uint64_t journal_id, const RaftLogOptions& options);
   Result<void> read_all();
-  Result<void> take_back_unproven();
-  Result<void> persist_all();
+  Result<void> write_again(const std::string& name, uint64_t from, uint64_t to);
   void note(const EntryPtr& entry, const journal::JournalEnd& end);
   void cut_memory(uint64_t index);
   Result<void> hand_over();
@@ -114,7 +113,6 @@ class RaftLog : public EntrySource {
   journal::JournalEnd base_;
   std::deque<Place> places_;
   uint64_t handed_over_ = 0;     // to the appender, up to this index
-  uint64_t proven_ = 0;          // at opening: known to have been synced up to this index
   std::optional<uint64_t> cut_;  // the disk has entries behind this one that were replaced
   bool wants_roll_ = false;
   uint64_t used_ = 0;

@@ -32,7 +32,7 @@ class SlowCluster {
     payers_ = std::make_unique<SimPayers>(
         events_, truth_, nodes_,
         SimPayersOptions{
-            .clients = 1, .payments_max = 3, .have_sleepers = false, .take_leases = false});
+            .payments_max = 3, .clients = 2, .have_sleepers = false, .take_leases = false});
     for (auto& node : nodes_) node->start();
     payers_->begin();
   }
@@ -54,7 +54,14 @@ class SlowCluster {
     const uint64_t committed = deposed.replicator().commit_index();
     pay(deposed);
     while (deposed.term_at(committed + result.entries + 1) != 0) ++result.entries;
+    // The next one writes as much, and another leads when the network is whole again.
     run_until([&] { return leader() && leader() != &deposed; }, 5);
+    SimNode& second = *leader();
+    pay(second);
+    run_until([&] { return second.has_all_applied(); }, 5);
+    second.kill();
+    second.start();
+    run_until([&] { return leader() && leader() != &deposed && leader() != &second; }, 5);
     network_.set_all({.delay_ns = kLinkNs, .jitter_ns = 0});
     const int64_t healed = events_.now();
     run_until(

@@ -134,7 +134,12 @@ void SimFaults::disturb_links() {
 
 void SimFaults::cut_in_two() {
   events_.note(kWorld, "cuts the network in two");
-  const uint64_t side = 1 + random_.below((1ull << network_.nodes()) - 2);
+  uint64_t side = 1 + random_.below((1ull << network_.nodes()) - 2);
+  // Often the leader and some that are no majority with it.
+  if (random_.one_in(2)) {
+    side = 1ull << (leader_or_any().id() - 1);
+    for (uint64_t i = 2; i <= network_.nodes() / 2; ++i) side |= 1ull << (any().id() - 1);
+  }
   for (uint64_t from = 1; from <= network_.nodes(); ++from)
     for (uint64_t to = 1; to <= network_.nodes(); ++to)
       if ((side >> (from - 1) & 1) != (side >> (to - 1) & 1)) network_.cut(from, to);

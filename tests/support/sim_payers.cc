@@ -250,7 +250,7 @@ bool SimPayers::set_up(Client& client) {
 
 void SimPayers::choose_payment(Client& client) {
   if (is_finishing_ || next_id_ - 1000 >= options_.payments_max + allowed_) return;
-  if (random_.one_in(8)) return begin_confirming(client);
+  if (client.number == clients_.size() || random_.one_in(8)) return begin_confirming(client);
   if (options_.take_leases && client.number % 2 == 1) tend_lease(client);
   client.id = ++next_id_;
   client.from = random_.one_in(2) ? 0 : static_cast<uint32_t>(random_.below(kSimAccounts));
@@ -312,7 +312,13 @@ void SimPayers::sleep(Client& client, uint64_t accesses) {
 void SimPayers::wake(Client& client) {
   node(client.at).enter();
   events_.note(client.who(), "wakes in payment", client.id, client.sleeps_in->is_retired());
+  const commit::Store& store = client.sleeps_in->store();
+  const auto role = static_cast<arena::ReplicaRole>(client.sleeps_in->lines().role.load_relaxed());
+  const uint64_t end = log::log_end(store);
   client.coroutine->resume();
+  if (role == arena::ReplicaRole::sealed && log::log_end(store) > end)
+    truth_.fail("payment " + std::to_string(client.id) + " was committed in an arena that node " +
+                std::to_string(client.at) + " had sealed");
   client.coroutine.reset(), client.sleeps_in.reset();
   client.doing = Client::Doing::sending;
   take_answer(client);
@@ -326,6 +332,7 @@ void SimPayers::take_answer(Client& client) {
   if (answer) {
     counts_.replayed += answer->replayed;
     client.position = answer->position;
+    if (!answer->replayed) tell_token(client.position);
   } else {
     const Error& error = answer.error();
     switch (error.code) {
@@ -404,6 +411,12 @@ void SimPayers::settle(Client& client, Code refusal) {
 
 // --- leases ---
 
+// The position of a commit that this client made.
+void SimPayers::tell_token(Position position) {
+  const bool is_cut = options_.bug == SimBug::tokens_without_term;
+  truth_.told_token(is_cut ? Position{position.lsn()} : position);
+}
+
 void SimPayers::tend_lease(Client& client) {
   if (client.lease) {
     if (++client.lease_payments < 4) return;
@@ -422,8 +435,7 @@ void SimPayers::tend_lease(Client& client) {
                .operation_id = operation});
   if (!grant) return;
   events_.note(client.who(), "has the lease", grant->lease.token.value);
-  const Position token = grant->lease.token;
-  truth_.told_token(options_.bug == SimBug::tokens_without_term ? Position{token.lsn()} : token);
+  tell_token(grant->lease.token);
   client.lease = grant->lease, client.lease_node = client.at, client.lease_payments = 0;
 }
 

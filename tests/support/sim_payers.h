@@ -22,7 +22,8 @@ namespace casbook::test {
 constexpr uint32_t kSimAccounts = 6;
 
 struct SimPayersOptions {
-  uint64_t seed = 1, clients = 4, payments_max = 600;
+  uint64_t seed = 1, payments_max = 600;
+  uint64_t clients = 5;            // the last of them only reads
   int64_t pause_ns = 20 * kSimMs;  // between payments, at random up to twice that
   bool have_sleepers = true, take_leases = true;
   SimBug bug = SimBug::none;
@@ -78,6 +79,7 @@ class SimPayers {
   void begin_confirming(Client& client);
   void poll_confirmed(Client& client);
   void tend_lease(Client& client);
+  void tell_token(Position position);
   bool set_up(Client& client);
   static bool open_all(const Place& place);
   // Null: nobody can pay there now.

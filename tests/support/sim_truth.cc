@@ -181,7 +181,7 @@ void SimTruth::told_undone(Position position) {
 }
 
 void SimTruth::told_token(Position token) {
-  if (!tokens_told_.insert(token).second) fail("the token of " + text(token) + " was given twice");
+  if (!tokens_told_.insert(token).second) fail(text(token) + " was given to two");
 }
 
 std::optional<SimTruth::Paid> SimTruth::paid(uint64_t id) const {

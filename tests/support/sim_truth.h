@@ -53,7 +53,7 @@ class SimTruth {
   void told_durable(Position position);
   void told_quorum(Position position, uint64_t index, uint64_t term);
   void told_undone(Position position);
-  // Of a grant just made, which may be undone yet: no other has it, ever.
+  // Of a commit just made, which may be undone yet: no other has it, ever.
   void told_token(Position token);
   // A payment that will be sent, under this lease if the token is one.
   void expect_guard(uint64_t id, const Lease& lease) { guards_[id] = lease; }

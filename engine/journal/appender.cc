@@ -89,7 +89,8 @@ Appender::~Appender() { queue_.reset(); }
 
 Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t journal_id,
                                                  const BookShape& shape, const JournalEnd& end,
-                                                 const AppenderOptions& options) {
+                                                 const AppenderOptions& options,
+                                                 WrittenAgain* again) {
   CASBOOK_ASSERT(options.segment_bytes % kBlockBytes == 0 &&
                  options.segment_bytes >= 2 * kBlockBytes && options.buffers > 0);
   auto appender = std::unique_ptr<Appender>(new Appender(storage, journal_id, shape, end, options));
@@ -101,7 +102,7 @@ Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t jour
     return removed.error();
   if (auto synced = appender->sync_end(); !synced) return synced.error();
   if (auto prepared = appender->prepare_spare(); !prepared) return prepared.error();
-  if (auto begun = appender->begin_segment(); !begun) return begun.error();
+  if (auto begun = appender->begin_segment(again); !begun) return begun.error();
   return appender;
 }
 
@@ -229,7 +230,7 @@ Result<bool> Appender::collect(const commit::Store& store, uint64_t room, Buffer
 }
 
 // A4. All that was written has to be synced: complete() does that by itself.
-Result<Appender::Taken> Appender::begin_segment() {
+Result<Appender::Taken> Appender::begin_segment(WrittenAgain* again) {
   std::unique_ptr<File> spare;
   {
     const std::lock_guard lock(mutex_);
@@ -251,8 +252,12 @@ Result<Appender::Taken> Appender::begin_segment() {
   header.shape = shape_;
   seal(header);
   std::memcpy(block, &header, sizeof header);
+  seed_ = seed_of(journal_id_, header.number);
+  end_.segment = header.number, end_.offset = kBlockBytes;
   const auto name = [&]() -> Result<void> {
     if (auto done = spare->write(0, block); !done) return done;
+    if (again)
+      if (auto done = write_again(*spare, *again); !done) return done;
     if (auto done = spare->sync(); !done) return done;
     base::fault_point(FaultPoint::segment_before_rename);  // S2
     if (auto done = storage_.rename(kSpareName, segment_name(header.number)); !done) return done;
@@ -262,13 +267,34 @@ Result<Appender::Taken> Appender::begin_segment() {
   };
   if (auto named = name(); !named) return fail(named.error());
   file_ = std::move(spare);
-  seed_ = seed_of(journal_id_, header.number);
-  end_.segment = header.number, end_.offset = kBlockBytes;
   const std::lock_guard lock(mutex_);
   is_naming_ = false;
-  segment_bytes_used_ = 0;
+  segment_bytes_used_ = end_.offset - kBlockBytes;
+  if (again) written_index_ = synced_index_ = end_.index, durable_ = end_.position();
   ++counts_.segments;
   return Taken::submitted;
+}
+
+// Nothing is under way: the segment has no name yet.
+Result<void> Appender::write_again(File& file, WrittenAgain& again) {
+  const uint64_t synced_index = end_.index;
+  Buffer& buffer = *buffers_.front();
+  for (const EntryImage& entry : again.entries) {
+    CASBOOK_ASSERT(entry.index == end_.index + 1 && entry.first_lsn == end_.next_lsn);
+    if (entry_bytes(entry) > options_.segment_bytes - end_.offset)
+      return Error{.code = Code::no_space,
+                   .detail = storage_.describe() +
+                             ": what has to be written again does not fit into "
+                             "a segment of " +
+                             std::to_string(options_.segment_bytes) + " bytes"};
+    const uint64_t offset = end_.offset;
+    buffer.begin();
+    buffer.add(entry.body);
+    place(entry, buffer, synced_index);
+    again.ends.push_back(end_);
+    if (auto done = file.write(offset, buffer.blocks()); !done) return done;
+  }
+  return {};
 }
 
 // Numbers and seals the entry that was collected.

@@ -58,6 +58,11 @@ constexpr uint64_t entry_bytes(const EntryImage& entry) {
   return round_up_to_block(sizeof(EntryHeader) + entry.body.size());
 }
 
+struct WrittenAgain {
+  std::vector<EntryImage> entries;
+  std::vector<JournalEnd> ends;  // behind each of them, once it is written
+};
+
 struct AppenderCounts {
   uint64_t entries = 0, bytes = 0, syncs = 0, segments = 0;  // segments: begun
 };
@@ -66,9 +71,14 @@ class Appender {
  public:
   // Begins a new segment behind `end`. The LSNs go on at end.next_lsn. Errors: those of the
   // storage.
+  //
+  // `again`: entries behind `end` that were read and may never have been synced. They stand in the
+  // new segment, synced, before it has its name and so ends what is before it: at no moment are they
+  // in neither. no_space: they do not fit into a segment of this size.
   static Result<std::unique_ptr<Appender>> open(Storage& storage, uint64_t journal_id,
                                                 const BookShape& shape, const JournalEnd& end,
-                                                const AppenderOptions& options = {});
+                                                const AppenderOptions& options = {},
+                                                WrittenAgain* again = nullptr);
   ~Appender();
 
   enum class Taken {
@@ -134,7 +144,8 @@ class Appender {
   Result<bool> collect(const commit::Store& store, uint64_t room, Buffer& buffer);
   Result<void> sync_end();
   void pause_preparing() const;
-  Result<Taken> begin_segment();
+  Result<Taken> begin_segment(WrittenAgain* again = nullptr);
+  Result<void> write_again(File& file, WrittenAgain& again);
   bool is_worth_a_write(std::span<const EntryImage> entries) const;
   void place(const EntryImage& entry, Buffer& buffer, uint64_t synced_index);
   Result<void> submit(Buffer& buffer);

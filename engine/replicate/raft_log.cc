@@ -1,7 +1,7 @@
 #include "replicate/raft_log.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -47,9 +47,14 @@ Result<std::unique_ptr<RaftLog>> RaftLog::open(journal::Storage& storage, uint64
                                                const RaftLogOptions& options) {
   auto log = std::unique_ptr<RaftLog>(new RaftLog(storage, journal_id, options));
   if (auto done = log->read_all(); !done) return done.error();
-  const JournalEnd end = log->places_.empty() ? log->base_ : log->places_.back().end;
-  auto appender = Appender::open(storage, journal_id, shape, end, options.appender);
+  const std::deque<EntryPtr> unproven = std::exchange(log->unproven_, {});
+  journal::WrittenAgain again;
+  for (const EntryPtr& entry : unproven) again.entries.push_back(image_of(*entry));
+  const uint64_t proven = log->last() - unproven.size();
+  const JournalEnd end = proven == log->base_.index ? log->base_ : log->place(proven).end;
+  auto appender = Appender::open(storage, journal_id, shape, end, options.appender, &again);
   if (!appender) return appender.error();
+  for (size_t i = 0; i < again.ends.size(); ++i) log->place(proven + 1 + i).end = again.ends[i];
   log->appender_ = std::move(*appender);
   if (log->last() != 0) return log;
   // A term before all that are voted for, so that every node makes the same entry.
@@ -76,8 +81,9 @@ Result<void> RaftLog::read_all() {
   }
   const uint64_t last_number = base_.segment;
   // All before a segment was synced when it was begun, the rest where a later entry says so.
+  // Anything else may be in the page cache alone, behind a sync that failed: the next one succeeds
+  // and covers nothing.
   uint64_t proven = segments->empty() ? 0 : segments->back().header.first_index - 1;
-  std::vector<uint64_t> offsets;  // of the entries of the last segment
   journal::EntryReader reader(storage_, std::move(*segments));
   // Bounded by the entries.
   for (;;) {
@@ -85,36 +91,15 @@ Result<void> RaftLog::read_all() {
     if (!read) return read.error();
     if (!*read) break;
     JournalEnd end = reader.end();
-    if ((*read)->segment == last_number) offsets.push_back((*read)->offset);
     end.segment = last_number;  // the next one follows the last, wherever it is cut
     proven = std::max(proven, (*read)->header.synced_index);
-    note(entry_of(**read), end);
+    unproven_.push_back(entry_of(**read));
+    note(unproven_.back(), end);
+    while (!unproven_.empty() && unproven_.front()->index <= proven) unproven_.pop_front();
     forget_surplus();
   }
   handed_over_ = used_ = last();
-  if (proven >= last()) return {};
-  const uint64_t from = offsets[offsets.size() - (last() - proven)];
-  return write_again(journal::segment_name(last_number), from, reader.end().offset);
-}
-
-// What was read may be in the page cache alone, behind a sync that failed: the next one succeeds and
-// covers nothing. The same bytes at the same place are dirty again, and whatever a loss of power
-// leaves of writing them is what was there.
-Result<void> RaftLog::write_again(const std::string& name, uint64_t from, uint64_t to) {
-  auto file = storage_.open(name, journal::Storage::Access::write);
-  if (!file) return file.error();
-  const std::unique_ptr<std::byte, void (*)(void*)> memory(
-      static_cast<std::byte*>(std::aligned_alloc(journal::kBlockBytes, journal::kEntryBytesMax)),
-      std::free);
-  if (!memory) return Code::no_memory;
-  // Bounded by the segment.
-  while (from < to) {
-    const std::span<std::byte> bytes(memory.get(), std::min(to - from, journal::kEntryBytesMax));
-    if (auto read = (*file)->read(from, bytes); !read) return read;
-    if (auto written = (*file)->write(from, bytes); !written) return written;
-    from += bytes.size();
-  }
-  return (*file)->sync();
+  return {};
 }
 
 void RaftLog::note(const EntryPtr& entry, const JournalEnd& end) {
@@ -276,6 +261,13 @@ EntryPtr RaftLog::entry(uint64_t index) {
     reader_cuts_ = cuts_;
   }
   EntryPtr entry = read_entry(index);
+  if (entry && entry->term == term) return entry;
+  // Read ahead before the disk was cut, or before this one was written.
+  {
+    const std::lock_guard reading(reading_);
+    reader_ = nullptr, read_back_.clear();
+  }
+  entry = read_entry(index);
   return entry && entry->term == term ? entry : nullptr;
 }
 
@@ -284,8 +276,12 @@ EntryPtr RaftLog::read_entry(uint64_t index) {
   const std::lock_guard lock(reading_);
   const auto found = read_back_.find(index);
   if (found != read_back_.end()) return found->second;
-  if ((!reader_ || reader_next_ != index) && !read_from(index)) return nullptr;
   if (read_back_.size() >= kReadBackMax) read_back_.clear();
+  if ((!reader_ || reader_next_ != index) && !read_from(index)) return nullptr;
+  return read_run(index);
+}
+
+EntryPtr RaftLog::read_run(uint64_t index) {
   EntryPtr wanted;
   // Bounded by the entries of one segment.
   for (uint32_t beyond = 0; beyond < kReadAhead;) {

@@ -89,12 +89,12 @@ class RaftLog : public EntrySource {
 
   RaftLog(journal::Storage& storage, uint64_t journal_id, const RaftLogOptions& options);
   Result<void> read_all();
-  Result<void> write_again(const std::string& name, uint64_t from, uint64_t to);
   void note(const EntryPtr& entry, const journal::JournalEnd& end);
   void cut_memory(uint64_t index);
   Result<void> hand_over();
   void forget_surplus();
   EntryPtr read_entry(uint64_t index);
+  EntryPtr read_run(uint64_t index);
   bool read_from(uint64_t index);
   uint64_t appender_synced() const;
   const Place& place(uint64_t index) const { return places_[index - base_.index - 1]; }
@@ -112,8 +112,9 @@ class RaftLog : public EntrySource {
   std::unique_ptr<journal::Appender> appender_;
   journal::JournalEnd base_;
   std::deque<Place> places_;
-  uint64_t handed_over_ = 0;     // to the appender, up to this index
-  std::optional<uint64_t> cut_;  // the disk has entries behind this one that were replaced
+  uint64_t handed_over_ = 0;       // to the appender, up to this index
+  std::deque<EntryPtr> unproven_;  // at opening: at the end of what was read, perhaps never synced
+  std::optional<uint64_t> cut_;    // the disk has entries behind this one that were replaced
   bool wants_roll_ = false;
   uint64_t used_ = 0;
   uint64_t memory_bytes_ = 0, oldest_in_memory_ = 1;

@@ -119,9 +119,9 @@ void Mesh::introduce() {
   run_until(
       [&] {
         return std::ranges::all_of(nodes_, [&](const auto& pair) {
-          const auto& [node, its] = pair;
+          const auto& its = pair.second;
           return std::ranges::all_of(nodes_, [&](const auto& other) {
-            return other.first == node || !its->transport ||
+            return other.first == pair.first || !its->transport ||
                    its->transport->heard_ns(other.first) != 0;
           });
         });

@@ -23,14 +23,14 @@ std::string name_of(const Seeded& seeded) {
 }
 void PrintTo(const Seeded& seeded, std::ostream* out) { *out << name_of(seeded); }
 
-constexpr uint64_t kSeedsMax = 120;
+constexpr uint64_t kSeedsMax = 60;
 constexpr unsigned kSecondsMax = 60;
 
 std::string hunt(const Seeded& seeded) {
   return hunt_in_child(kSecondsMax, [&seeded]() -> std::string {
     base::probes.mutant = seeded.mutant;
     for (uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
-      const SimReport report = simulate({.seed = seed, .bug = seeded.bug});
+      const SimReport report = simulate({.seed = seed, .is_rough = true, .bug = seeded.bug});
       if (!report.violation.empty())
         return "seed " + std::to_string(seed) + ": " + report.violation;
     }
@@ -47,13 +47,22 @@ TEST_P(Mutants, IsFound) {
   EXPECT_NE(found, "it never ends");
 }
 
+// Not here, and why:
+//
+//   consensus_change_mid_batch     D1: the hosts are fixed, so no configuration but the first is
+//   ever
+//                                  in a batch; unit_replicate_consensus_cluster has it
+//   consensus_commit_falls         D2: the transport's sessions let nothing through that shows it
+//   consensus_steps_back_singly    D4: stale_leader.cc; elsewhere links are too fast for it
+//   quorum_of_other_terms          a leader says nothing before its own barrier is committed, and
+//                                  behind that all entries are of its term: a second guard
 constexpr Seeded kSeeded[] = {
-    {Mutant::consensus_commit_falls},   // D2
-    {Mutant::transport_unordered},      // D3
     {Mutant::transport_drops_version},  // D7
     {Mutant::seal_skipped},
-    {Mutant::quorum_of_other_terms},
     {Mutant::round_unproven},
+    {Mutant::transport_unordered},
+    {Mutant::consensus_commit_falls},
+    {Mutant::quorum_of_other_terms},
     {Mutant::journal_acknowledges_unsynced},
     {Mutant::none, SimBug::undone_in_place, "undone_in_place"},
     {Mutant::none, SimBug::positions_without_term, "positions_without_term"},

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "support/hunt.h"
 #include "support/sim_cluster.h"
@@ -16,6 +17,7 @@ struct Seeded {
   Mutant mutant;
   SimBug bug = SimBug::none;
   const char* name = nullptr;
+  bool is_calm = false;  // found sooner where less goes wrong
 };
 
 std::string name_of(const Seeded& seeded) {
@@ -23,14 +25,21 @@ std::string name_of(const Seeded& seeded) {
 }
 void PrintTo(const Seeded& seeded, std::ostream* out) { *out << name_of(seeded); }
 
-constexpr uint64_t kSeedsMax = 120;
-constexpr unsigned kSecondsMax = 60;
+constexpr uint64_t kSeedsMax = 60;
+constexpr unsigned kSecondsMax = 100;
+
+uint64_t seeds_max() {
+  const char* const text = std::getenv("CASBOOK_SIM_SEEDS");
+  return text ? std::strtoull(text, nullptr, 10) : kSeedsMax;
+}
 
 std::string hunt(const Seeded& seeded) {
   return hunt_in_child(kSecondsMax, [&seeded]() -> std::string {
     base::probes.mutant = seeded.mutant;
-    for (uint64_t seed = 1; seed <= kSeedsMax; ++seed) {
-      const SimReport report = simulate({.seed = seed, .bug = seeded.bug});
+    const uint64_t seeds = seeds_max();
+    for (uint64_t seed = 1; seed <= seeds; ++seed) {
+      const SimReport report =
+          simulate({.seed = seed, .is_rough = !seeded.is_calm, .bug = seeded.bug});
       if (!report.violation.empty())
         return "seed " + std::to_string(seed) + ": " + report.violation;
     }
@@ -47,17 +56,28 @@ TEST_P(Mutants, IsFound) {
   EXPECT_NE(found, "it never ends");
 }
 
+// Not here, and why:
+//
+//   consensus_change_mid_batch   D1: the hosts are fixed, so no configuration but the first is ever
+//   in
+//                                a batch; unit_replicate_consensus_cluster has it
+//   consensus_commit_falls       D2: the sessions of the transport let nothing through that shows
+//   it transport_unordered          D3: what is late is refused by consensus too, and references
+//   that
+//                                are late by the stream of them
+//   consensus_steps_back_singly  D4: scenes.cc; so is round_unproven
+//   quorum_of_other_terms        a leader says nothing before its own barrier is committed, and
+//   behind
+//                                that all entries are of its term: a second guard
 constexpr Seeded kSeeded[] = {
-    {Mutant::consensus_commit_falls},   // D2
-    {Mutant::transport_unordered},      // D3
-    {Mutant::transport_drops_version},  // D7
-    {Mutant::seal_skipped},
-    {Mutant::quorum_of_other_terms},
-    {Mutant::round_unproven},
-    {Mutant::journal_acknowledges_unsynced},
-    {Mutant::none, SimBug::undone_in_place, "undone_in_place"},
-    {Mutant::none, SimBug::positions_without_term, "positions_without_term"},
-    {Mutant::none, SimBug::tokens_without_term, "tokens_without_term"},
+    {.mutant = Mutant::transport_drops_version, .is_calm = true},  // D7
+    {.mutant = Mutant::seal_skipped},
+    {.mutant = Mutant::journal_acknowledges_unsynced},
+    {.mutant = Mutant::none, .bug = SimBug::undone_in_place, .name = "undone_in_place"},
+    {.mutant = Mutant::none,
+     .bug = SimBug::positions_without_term,
+     .name = "positions_without_term"},
+    {.mutant = Mutant::none, .bug = SimBug::tokens_without_term, .name = "tokens_without_term"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Of, Mutants, testing::ValuesIn(kSeeded),

@@ -3,6 +3,7 @@
 //
 //   CASBOOK_SEED=n         that one alone; with CASBOOK_SIM_TRACE=1 it says what happens
 //   CASBOOK_SIM_SEEDS=n    so many
+//   CASBOOK_SIM_ROUGH=1    three times as long, and more goes wrong at once
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -26,9 +27,11 @@ class Seeds : public testing::TestWithParam<uint64_t> {};
 TEST_P(Seeds, NobodyIsToldWhatIsNotSo) {
   const uint64_t alone = number_from("CASBOOK_SEED", 0);
   const bool is_traced = number_from("CASBOOK_SIM_TRACE", 0) != 0;
+  const bool is_rough = number_from("CASBOOK_SIM_ROUGH", 0) != 0;
   if (alone != 0) {
     if (alone % kParts != GetParam()) return;
-    const SimReport report = simulate({.seed = alone, .is_traced = is_traced});
+    const SimReport report =
+        simulate({.seed = alone, .is_traced = is_traced, .is_rough = is_rough});
     std::printf("%s\n", describe(report).c_str());
     EXPECT_EQ(report.violation, "");
     return;
@@ -37,7 +40,7 @@ TEST_P(Seeds, NobodyIsToldWhatIsNotSo) {
   int failures = 0;
   for (uint64_t seed = 1; seed <= seeds && failures < 8; ++seed) {
     if (seed % kParts != GetParam()) continue;
-    const SimReport report = simulate({.seed = seed, .is_traced = is_traced});
+    const SimReport report = simulate({.seed = seed, .is_traced = is_traced, .is_rough = is_rough});
     if (number_from("CASBOOK_SIM_VERBOSE", 0)) std::printf("%s\n", describe(report).c_str());
     EXPECT_EQ(report.violation, "") << describe(report);
     failures += !report.violation.empty();

@@ -48,7 +48,7 @@ class Cluster {
     running_seed = options_.seed;
     std::signal(SIGABRT, tell_seed), std::signal(SIGSEGV, tell_seed);
     begin();
-    const int64_t fault_ns = 3 * kSimSecond + some(5 * kSimSecond);
+    const int64_t fault_ns = (options_.is_rough ? 15 : 3) * kSimSecond + some(5 * kSimSecond);
     run_until(events_.now() + fault_ns);
     if (is_ok()) heal();
     if (is_ok()) end();
@@ -113,7 +113,8 @@ SimWeights weights_of(Random& random) {
                             &weights.clock,
                             &weights.slow_disk,
                             &weights.failing_disk,
-                            &weights.full_disk};
+                            &weights.full_disk,
+                            &weights.power_of_all};
   if (random.one_in(3)) return weights;
   for (uint32_t* const weight : each) *weight = random.one_in(2) ? 0 : *weight;
   weights.links += 1;
@@ -136,9 +137,11 @@ void Cluster::begin() {
                        .is_multicast = is_multicast,
                        .bug = options_.bug,
                        .directory = directory_.path() + "/" + std::to_string(id)}));
-  truth_.set_holds([this](uint64_t node, uint64_t index, uint64_t term) {
-    return nodes_[node - 1]->term_at(index) == term;
-  });
+  truth_.set_holds([this](uint64_t node, uint64_t index,
+                          uint64_t term) { return nodes_[node - 1]->term_at(index) == term; },
+                   [this](uint64_t node, uint64_t index, uint64_t term) {
+                     return nodes_[node - 1]->has_lost(index, term);
+                   });
   payers_ = std::make_unique<SimPayers>(
       events_, truth_, nodes_,
       SimPayersOptions{
@@ -150,8 +153,9 @@ void Cluster::begin() {
   }
   payers_->begin();
   const SimWeights weights = weights_of(random_);
+  const int64_t pause_ms = options_.is_rough ? 50 + some(150) : 60 + some(400);
   events_.after(kSimSecond / 2,
-                [this, weights] { faults_->begin(weights, (60 + some(400)) * kSimMs); });
+                [this, weights, pause_ms] { faults_->begin(weights, pause_ms * kSimMs); });
 }
 
 // Everything works again: soon a payment is durable, and in the end nothing is under way.
@@ -178,6 +182,7 @@ void Cluster::heal() {
 }
 
 void Cluster::end() {
+  run_until(events_.now() + kQuietNs / 5);  // what is under way arrives
   uint64_t term = 0, repaired = 0;
   for (auto& node : nodes_) {
     term = std::max(term, node->replicator().term());

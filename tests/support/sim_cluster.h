@@ -10,6 +10,7 @@ namespace casbook::test {
 struct SimOptions {
   uint64_t seed = 1;
   bool is_traced = false;
+  bool is_rough = false;  // longer, and more goes wrong at once
   SimBug bug = SimBug::none;
 };
 

@@ -56,7 +56,8 @@ void SimFaults::strike() {
                             weights_.clock,
                             weights_.slow_disk,
                             weights_.failing_disk,
-                            weights_.full_disk};
+                            weights_.full_disk,
+                            weights_.power_of_all};
   uint64_t sum = 0, kind = 0;
   for (const uint32_t weight : kinds) sum += weight;
   for (uint64_t at = random_.below(sum); at >= kinds[kind]; ++kind) at -= kinds[kind];
@@ -100,8 +101,11 @@ void SimFaults::strike() {
     case 11:
       trouble_disk(node, EIO, random_.one_in(2));
       break;
-    default:
+    case 12:
       trouble_disk(node, ENOSPC, true);
+      break;
+    default:
+      for (auto& each : nodes_) lose_power(*each);
       break;
   }
   // Now and then several at once.

@@ -11,6 +11,7 @@ struct SimWeights {
   uint32_t links = 4, partition = 4, one_way = 4, isolated_leader = 3, silent_multicast = 2;
   uint32_t power = 4, power_in_write = 3, kill = 4, stop = 4, clock = 1;
   uint32_t slow_disk = 3, failing_disk = 2, full_disk = 1;
+  uint32_t power_of_all = 1;
 };
 
 class SimFaults {

@@ -66,6 +66,9 @@ void SimNode::start() {
   stopped_until_ = 0;
   if (auto opened = open(); !opened) return fail_to_start(opened.error());
   events_.note(who(), "starts", node_->term(), log_->last_index());
+  for (uint64_t i = 1; i <= terms_at_death_.size(); ++i)
+    if (const uint64_t term = terms_at_death_[i - 1]; log_->term_at(i) != term)
+      lost_.insert({i, term});
   truth_.on_restarted();
   observe();
   schedule();

@@ -59,6 +59,8 @@ class SimNode {
   std::string describe() const;
   // Of the log now, or when it went down.
   uint64_t term_at(uint64_t index) const;
+  // It had that entry in memory, and a crash took it.
+  bool has_lost(uint64_t index, uint64_t term) const { return lost_.contains({index, term}); }
   int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that
   std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
@@ -108,6 +110,7 @@ class SimNode {
   int64_t wall_offset_ms_ = 0;
   const int64_t boot_offset_ns_;
   std::vector<uint64_t> terms_at_death_;
+  std::set<std::pair<uint64_t, uint64_t>> lost_;
   uint64_t repair_bytes_before_ = 0;
 
   // Of one life.

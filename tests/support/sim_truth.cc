@@ -169,9 +169,18 @@ void SimTruth::told_durable(Position position) {
 
 void SimTruth::told_quorum(Position position, uint64_t index, uint64_t term) {
   if (position.value == 0 || has(position)) return;
-  if (position.lsn() <= records_.size())
-    return fail(text(position) + " was told to be in a majority's memory, and is undone already");
-  quorum_told_.try_emplace(position.lsn(), Told{position, index, term, false});
+  // Told late, by a leader that does not know yet that others went on without those that crashed.
+  const bool is_undone = position.lsn() <= records_.size();
+  if (is_undone && !had_majority(index, term))
+    return fail(text(position) + " was told to be in a majority's memory, and never was");
+  quorum_told_.try_emplace(position.lsn(), Told{position, index, term, is_undone});
+}
+
+bool SimTruth::had_majority(uint64_t index, uint64_t term) const {
+  uint64_t count = 0;
+  for (uint64_t node = 1; node <= nodes_; ++node)
+    count += holds_(node, index, term) || lost_(node, index, term);
+  return count > nodes_ / 2;
 }
 
 void SimTruth::told_undone(Position position) {

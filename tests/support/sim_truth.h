@@ -41,7 +41,8 @@ class SimTruth {
   void on_opened(uint64_t node, uint64_t term);
   // Whether the node's log has an entry of that term at that index, now or when it went down.
   using Holds = std::function<bool(uint64_t node, uint64_t index, uint64_t term)>;
-  void set_holds(Holds holds) { holds_ = std::move(holds); }
+  // `lost`: it had it, and a crash took it.
+  void set_holds(Holds holds, Holds lost) { holds_ = std::move(holds), lost_ = std::move(lost); }
   void on_committed(uint64_t node, const replicate::LogEntry& entry);
   // A node is back from a crash with what its disk had.
   void on_restarted();
@@ -87,6 +88,8 @@ class SimTruth {
     uint64_t index = 0, term = 0;
     bool is_excused = false;
   };
+  // At the moment, or before crashes took it.
+  bool had_majority(uint64_t index, uint64_t term) const;
   void take_records(const replicate::LogEntry& entry);
   void take_record(std::span<const uint64_t> words);
   void take_change(const log::Record& record, const log::Change& change, int64_t& sum);
@@ -96,7 +99,7 @@ class SimTruth {
 
   SimEvents& events_;
   const uint64_t nodes_;
-  Holds holds_;
+  Holds holds_, lost_;
   std::string violation_;
   std::optional<book::Tables> tables_;
   arena::CellTableExtent lease_cells_{};

@@ -6,12 +6,12 @@
 #include <thread>
 
 #include <signal.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "daemon/event_log.h"
 #include "daemon/fair_mutex.h"
 #include "daemon/hosted_arena.h"
+#include "daemon/introduction.h"
 #include "daemon/lock_file.h"
 #include "daemon/node_figures.h"
 #include "daemon/service_manager.h"
@@ -41,13 +41,6 @@ constexpr std::chrono::seconds kCloseAtMost{3};
 
 Error error_of(Code code, std::string detail) {
   return {.code = code, .detail = std::move(detail)};
-}
-
-uint64_t random_number() {
-  uint64_t number = 0;
-  while (number == 0)
-    if (getrandom(&number, sizeof number, 0) != sizeof number) number = 0;
-  return number;
 }
 
 // What a node stands on, from its disk and its memory.

@@ -1,13 +1,12 @@
 #include "daemon/daemon.h"
 
-#include <cstring>
-
 #include "api/book_impl.h"
 #include "base/clock.h"
 #include "commit/executor.h"
 #include "daemon/checkpoints.h"
 #include "daemon/cluster_node.h"
 #include "daemon/event_log.h"
+#include "daemon/introduction.h"
 #include "daemon/keeper.h"
 #include "daemon/metrics.h"
 #include "daemon/opening.h"
@@ -37,7 +36,7 @@ class Daemon {
         checkpoints_(store_, storage, opened_.state.journal_id, opened_.shape, config.checkpoint) {}
 
   Result<void> run(const StopSignal& stop) {
-    introduce();
+    introduce_daemon(store_.mapping().journal(), storage_.describe());
     checkpoints_.begin_journal_at(opened_.adopted_lsn);
     serve_metrics();
     checkpoints_.tell_kept();
@@ -59,17 +58,6 @@ class Daemon {
   void set_state(arena::JournalState state, Code code = {}) {
     store_.mapping().journal().error_code.store_relaxed(static_cast<uint64_t>(code));
     store_.mapping().journal().state.store_relaxed(static_cast<uint64_t>(state));
-  }
-
-  void introduce() {
-    arena::JournalLines& lines = store_.mapping().journal();
-    constexpr size_t kWords = sizeof lines.directory / sizeof(uint64_t);
-    uint64_t words[kWords] = {};
-    std::memcpy(words, storage_.describe().data(),
-                std::min(storage_.describe().size(), sizeof words - 1));
-    for (size_t i = 0; i < kWords; ++i) lines.directory[i].store_relaxed(words[i]);
-    lines.pid.store_relaxed(static_cast<uint64_t>(getpid()));
-    lines.started_ms.store_relaxed(static_cast<uint64_t>(base::wall_clock_ms()));
   }
 
   // A failure is told and no more: payments do not depend on it.

@@ -1,10 +1,8 @@
 #include "daemon/hosted_arena.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include <time.h>
-#include <unistd.h>
 
 #include "api/book_impl.h"
 #include "api/plan.h"
@@ -15,6 +13,7 @@
 #include "commit/executor.h"
 #include "daemon/event_log.h"
 #include "daemon/follower_arena.h"
+#include "daemon/introduction.h"
 #include "journal/checkpoint.h"
 #include "lease/leases.h"
 #include "log/durable.h"
@@ -203,13 +202,7 @@ void HostedArena::install(std::shared_ptr<Arena> arena) {
 
 void HostedArena::introduce(Arena& arena) {
   arena::JournalLines& lines = arena.store().mapping().journal();
-  constexpr size_t kWords = sizeof lines.directory / sizeof(uint64_t);
-  uint64_t words[kWords] = {};
-  std::memcpy(words, storage_.describe().data(),
-              std::min(storage_.describe().size(), sizeof words - 1));
-  for (size_t i = 0; i < kWords; ++i) lines.directory[i].store_relaxed(words[i]);
-  lines.pid.store_relaxed(static_cast<uint64_t>(getpid()));
-  lines.started_ms.store_relaxed(static_cast<uint64_t>(base::wall_clock_ms()));
+  introduce_daemon(lines, storage_.describe());
   lines.state.store_relaxed(static_cast<uint64_t>(arena::JournalState::serving));
   replicate::announce_leading_until(arena.store(), 1);
   replicate::announce_cluster(arena.store(), cluster_number(config_.cluster), config_.cluster.node);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <sys/random.h>
-
 #include "api/book_impl.h"
 #include "api/plan.h"
 #include "base/clock.h"
@@ -11,6 +9,7 @@
 #include "commit/check.h"
 #include "commit/executor.h"
 #include "daemon/event_log.h"
+#include "daemon/introduction.h"
 #include "daemon/rebuild.h"
 #include "journal/checkpoint.h"
 #include "journal/segment_records.h"
@@ -26,13 +25,6 @@ constexpr std::chrono::microseconds kPreparePause{500};
 
 Error error_of(Code code, std::string detail) {
   return {.code = code, .detail = std::move(detail)};
-}
-
-uint64_t random_id() {
-  uint64_t id = 0;
-  while (id == 0)
-    if (getrandom(&id, sizeof id, 0) != sizeof id) id = 0;
-  return id;
 }
 
 class Opening {
@@ -155,7 +147,7 @@ class Opening {
     auto request = api::plan_arena(config_.book, config_.create);
     if (!request) return request.error();
     if (!has_journal_) {
-      opened_.state.journal_id = random_id();
+      opened_.state.journal_id = random_number();
       if (auto written = journal::write_state(storage_, opened_.state); !written) return written;
     }
     const int64_t begun = base::monotonic_ns();
@@ -237,7 +229,7 @@ class Opening {
     if (has_journal_)
       if (auto cleared = clear_attempt(); !cleared) return cleared;
     const commit::Store& store = opened_.core->store;
-    opened_.state = {.journal_id = random_id(), .reserved_term = 0};
+    opened_.state = {.journal_id = random_number(), .reserved_term = 0};
     if (auto promised = promise_term(storage_, opened_.state, (gate() >> 1) + 1); !promised)
       return promised;
     if (auto held = follow(log::FullPolicy::refuse_payments, log::Follower::Start::end); !held)

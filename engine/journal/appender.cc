@@ -51,7 +51,7 @@ struct Appender::Buffer {
   uint64_t left() const { return kEntryBytesMax - bytes; }
   void begin() { bytes = body_bytes = 0, header = {}; }
   void add(std::span<const std::byte> part) {
-    std::memcpy(body() + body_bytes, part.data(), part.size());
+    std::copy(part.begin(), part.end(), body() + body_bytes);
     body_bytes += part.size();
   }
   void add(const log::EncodedRecord& record) {

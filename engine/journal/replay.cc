@@ -34,7 +34,7 @@ struct Batch {
   void add(const Entry& entry) {
     const size_t count = entry.body.size() / sizeof(uint64_t);
     if (words.size() < words_used + count) words.resize(words_used + count);
-    std::memcpy(words.data() + words_used, entry.body.data(), entry.body.size());
+    if (count) std::memcpy(&words[words_used], entry.body.data(), entry.body.size());
     entries.push_back({entry.header, entry.segment, entry.offset, words_used, count});
     words_used += count;
   }

@@ -1,6 +1,6 @@
 #include "replicate/announce.h"
 
-#include <algorithm>
+#include <iterator>
 #include <cstring>
 
 namespace casbook::replicate {
@@ -27,7 +27,7 @@ void announce_leader(const commit::Store& store, const KnownLeader& leader) {
   lines.leader.store_relaxed(0);
   base::release_fence();  // [leader] The address changes only when nobody is named.
   char text[sizeof lines.leader_address] = {};
-  std::memcpy(text, leader.address.data(), std::min(leader.address.size(), sizeof text));
+  leader.address.copy(text, sizeof text);
   for (size_t i = 0; i < std::size(lines.leader_address); ++i) {
     uint64_t word;
     std::memcpy(&word, text + 8 * i, 8);

@@ -82,7 +82,9 @@ bool strike_both(const Place& first, const Place& second) {
 // Not: two whose preparation cannot be made twice in one book; a wait for who is refused.
 bool fit_together(const Place& first, const Place& second) {
   if (is_an_operator(first) && is_an_operator(second)) return false;
-  if (first.scenario->refuses && second.scenario->name == "lease_notify") return false;
+  const auto waits = [](const Place& place) { return place.scenario->name == "lease_notify"; };
+  if (first.scenario->refuses ? waits(second) : second.scenario->refuses && waits(first))
+    return false;
   return first.scenario != second.scenario || first.scenario->name.starts_with("pay_");
 }
 

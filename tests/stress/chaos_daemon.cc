@@ -17,6 +17,7 @@ using base::FaultPoint;
 
 constexpr uint32_t kPayers = 4;
 constexpr uint64_t kPaymentsPerSecondMax = kPayers * 2000;
+constexpr uint64_t kLonger = 4;  // as long as that it may take on a busy machine, in lengths
 
 struct Tally {
   uint64_t daemons = 0, struck = 0, killed = 0, stopped = 0, ended = 0, host_losses = 0;
@@ -27,14 +28,19 @@ class Chaos {
  public:
   Chaos(uint64_t seed, uint64_t seconds) : random_(seed), seconds_(seconds), served_(kPayers) {
     DaemonPlace& place = served_.place();
-    place.limits[3] = std::to_string(kPaymentsPerSecondMax * (seconds + 10));
+    place.limits[3] = std::to_string(kPaymentsPerSecondMax * (seconds * kLonger + 10));
     place.more_config = "[checkpoint]\nevery = \"100ms\"\n";
   }
 
   Tally run() {
-    const int64_t end_ns = monotonic_ns() + static_cast<int64_t>(seconds_) * 1'000'000'000;
+    const int64_t begin_ns = monotonic_ns(),
+                  length_ns = static_cast<int64_t>(seconds_) * 1'000'000'000;
+    const auto goes_on = [&] {
+      const int64_t passed_ns = monotonic_ns() - begin_ns;
+      return passed_ns < length_ns || (!is_worth_its_name() && passed_ns < length_ns * kLonger);
+    };
     check();  // opens the accounts
-    while (monotonic_ns() < end_ns && !testing::Test::HasFailure()) {
+    while (goes_on() && !testing::Test::HasFailure()) {
       for (uint64_t lives = 1 + random_.below(3); lives > 0; --lives) live();
       if (random_.one_in(3)) lose_host();
       check();
@@ -43,6 +49,11 @@ class Chaos {
     std::printf("%llu payments were reported durable\n",
                 static_cast<unsigned long long>(served_.payers().durable_count()));
     return tally_;
+  }
+
+  bool is_worth_its_name() const {
+    return tally_.daemons > seconds_ / 2 && tally_.host_losses > seconds_ / 10 &&
+           tally_.payer_kills > seconds_;
   }
 
  private:
@@ -136,7 +147,8 @@ TEST(ChaosDaemon, KeepsWhatWasReportedDurable) {
   const uint64_t length = seconds ? std::strtoull(seconds, nullptr, 10) : 20;
   const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device()();
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-  const Tally tally = Chaos(seed, length).run();
+  Chaos chaos(seed, length);
+  const Tally tally = chaos.run();
   const auto line = [](const char* what, uint64_t count) {
     std::printf("  %-28s %8llu\n", what, static_cast<unsigned long long>(count));
   };
@@ -145,10 +157,7 @@ TEST(ChaosDaemon, KeepsWhatWasReportedDurable) {
   line("told to end", tally.ended), line("hosts lost", tally.host_losses);
   line("payers killed", tally.payer_kills), line("payers stopped", tally.payer_stops);
   line("checked", tally.checks);
-  // It was a run worth its name.
-  EXPECT_GT(tally.daemons, length / 2);
-  EXPECT_GT(tally.host_losses, length / 10);
-  EXPECT_GT(tally.payer_kills, length);
+  EXPECT_TRUE(chaos.is_worth_its_name());
 }
 
 }  // namespace

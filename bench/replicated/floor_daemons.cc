@@ -7,21 +7,26 @@
 #include <thread>
 
 #include "durable/disk.h"
+#include "replicate/udp_network.h"
 #include "replicated/sealer.h"
-#include "replicated/udp.h"
 
 namespace casbook::bench {
 namespace {
 
+using replicate::UdpBatch;
+using replicate::UdpNetwork;
 using test_support::Hosts;
 
+constexpr const char* kPort = ":7500";  // beside the cluster
+constexpr const char* kGroup = "239.192.7.1:7500";
+constexpr uint64_t kSentAgainMax = 64;  // datagrams
 constexpr uint64_t kFileBytes = 64 << 20;
 // Heads of what a datagram of casbook carries beside the records: a data frame, a reference.
 constexpr uint64_t kFrameBytes = 40 + 80;
 constexpr uint64_t kAnswerBytes = 32;
 constexpr uint64_t kKeptMax = 4096;  // datagrams, more than can be under way
 constexpr uint32_t kIpAndUdpBytes = 28;
-constexpr int64_t kPatienceUs = 5000;
+constexpr int64_t kPatienceNs = 5'000'000;
 
 uint32_t datagram_bytes(const FloorShape& shape) { return shape.mtu - kIpAndUdpBytes; }
 uint64_t payload_bytes_max(const FloorShape& shape) {
@@ -29,6 +34,21 @@ uint64_t payload_bytes_max(const FloorShape& shape) {
 }
 uint64_t batch_bytes(const FloorShape& shape) {
   return shape.records_per_batch * shape.record_bytes;
+}
+
+// Casbook's sockets, in the namespace that the process is in. Ends the program without them.
+std::unique_ptr<UdpNetwork> open_network(const FloorShape& shape, uint32_t host, uint32_t hosts) {
+  replicate::UdpOptions options{.address = Hosts::address(host) + kPort,
+                                .peers = {},
+                                .group = kGroup,
+                                .interface = {},
+                                .mtu = shape.mtu};
+  for (uint32_t other = 1; other <= hosts; ++other)
+    if (other != host) options.peers.push_back({other, Hosts::address(other) + kPort});
+  auto network = UdpNetwork::open(options);
+  if (network) return std::move(*network);
+  std::fprintf(stderr, "benchmark: %s\n", network.error().message().c_str());
+  std::exit(1);
 }
 
 // The disk of a host, where the shape says so.
@@ -63,8 +83,7 @@ class Leader {
   Leader(const FloorShape& shape, FloorLines& lines, uint32_t hosts, const std::string& folder)
       : shape_(shape),
         lines_(lines),
-        out_(Hosts::address(1), datagram_bytes(shape)),
-        group_(internet(kFloorGroup)),
+        network_(open_network(shape, 1, hosts)),
         disk_(shape, folder),
         kept_(kKeptMax * datagram_bytes(shape)),
         kept_bytes_(kKeptMax),
@@ -124,9 +143,9 @@ class Leader {
       const uint64_t slot = ++seq % kKeptMax;
       const std::span<const std::byte> plain(payload_.data(), kFrameBytes + piece.size());
       kept_bytes_[slot] = sealer_.seal({.sender = 1, .seq = seq}, plain, place_of(slot));
-      out_.send(kept(slot), group_);
+      network_->multicast(kept(slot));
     }
-    out_.flush();
+    network_->flush();
     if (disk_.is_there()) disk_.take(batch);
   }
 
@@ -134,14 +153,14 @@ class Leader {
   void hear_answers() {
     Sealer sealer;
     std::byte plain[kAnswerBytes];
-    out_.set_patience_us(kPatienceUs);
+    UdpBatch batch = network_->make_batch();
     for (;;) {
-      const uint32_t count = out_.receive();
-      if (count == 0) send_again();
+      if (!network_->receive(batch, kPatienceNs)) std::exit(1);
+      if (batch.count() == 0) send_again();
       const std::lock_guard lock(mutex_);
-      for (uint32_t i = 0; i < count; ++i) {
+      for (uint32_t i = 0; i < batch.count(); ++i) {
         FloorHeader header;
-        if (sealer.open(out_.datagram(i), header, plain) < 0) continue;
+        if (sealer.open(batch[i], header, plain) < 0) continue;
         uint64_t& reached = reached_[header.sender - 1];
         reached = std::max(reached, header.upto);
       }
@@ -155,10 +174,10 @@ class Leader {
     {
       const std::lock_guard lock(mutex_);
       least = *std::min_element(reached_.begin() + 1, reached_.end());
-      end = std::min(last_seq_, least + kDatagramsTogether);
+      end = std::min(last_seq_, least + kSentAgainMax);
     }
-    for (uint64_t seq = least + 1; seq <= end; ++seq) out_.send(kept(seq % kKeptMax), group_);
-    out_.flush();
+    for (uint64_t seq = least + 1; seq <= end; ++seq) network_->multicast(kept(seq % kKeptMax));
+    network_->flush();
   }
 
   // Under the mutex.
@@ -180,8 +199,7 @@ class Leader {
 
   FloorShape shape_;
   FloorLines& lines_;
-  Udp out_;
-  const sockaddr_in group_;
+  std::unique_ptr<UdpNetwork> network_;
   FloorDisk disk_;
   Sealer sealer_;
   std::vector<std::byte> kept_;
@@ -203,19 +221,19 @@ void lead_floor(const FloorShape& shape, FloorLines& lines, uint32_t hosts,
 
 void follow_floor(const FloorShape& shape, FloorLines& lines, uint32_t host,
                   const std::string& folder) {
-  Udp socket(Hosts::address(host), datagram_bytes(shape));
-  socket.join_group();
-  const sockaddr_in leader = internet(Hosts::address(1));
+  const auto network = open_network(shape, host, host);
+  UdpBatch batch = network->make_batch();
   FloorDisk disk(shape, folder);
   Sealer sealer;
   std::vector<std::byte> plain(datagram_bytes(shape)), answer(datagram_bytes(shape));
   lines.ready[0].count.add_relaxed(1);
   uint64_t upto = 0, answers = 0;
   for (;;) {
-    const uint32_t count = socket.receive();
-    for (uint32_t i = 0; i < count; ++i) {
+    if (!network->receive(batch, kPatienceNs)) std::exit(1);
+    if (batch.count() == 0) continue;
+    for (uint32_t i = 0; i < batch.count(); ++i) {
       FloorHeader header;
-      const int64_t bytes = sealer.open(socket.datagram(i), header, plain.data());
+      const int64_t bytes = sealer.open(batch[i], header, plain.data());
       if (bytes < 0 || header.seq != upto + 1) continue;
       upto = header.seq;
       if (disk.is_there()) disk.take({plain.data(), static_cast<size_t>(bytes)});
@@ -223,8 +241,8 @@ void follow_floor(const FloorShape& shape, FloorLines& lines, uint32_t host,
     if (disk.is_there()) disk.sync();
     const FloorHeader header{.sender = host, .seq = ++answers, .upto = upto};
     const std::byte said[kAnswerBytes] = {};
-    socket.send({answer.data(), sealer.seal(header, said, answer.data())}, leader);
-    socket.flush();
+    network->unicast(1, {answer.data(), sealer.seal(header, said, answer.data())});
+    network->flush();
   }
 }
 

@@ -36,6 +36,7 @@ constexpr long kTickNs = 20'000'000;
 constexpr std::chrono::milliseconds kIdle{20};
 constexpr std::chrono::milliseconds kRingRetry{1};
 constexpr uint32_t kEntriesAtOnce = 4;
+constexpr uint32_t kDatagramsAtOnce = 64;
 constexpr std::chrono::seconds kSpaceRetry{1};
 constexpr std::chrono::seconds kCloseAtMost{3};
 
@@ -252,20 +253,27 @@ class ClusterNode {
     while (!must_stop()) {
       const int64_t left = std::max<int64_t>(deadline - base::monotonic_ns(), 0);
       const auto received = network_->receive(batch, left);
-      const std::lock_guard lock(mutex_);
-      const int64_t now = base::monotonic_ns();
-      if (is_quiet_) {
-        deadline = now + std::chrono::nanoseconds(kIdle).count();
-        continue;
-      }
-      Result<void> done;
-      if (!received) done = received.error();
-      for (uint32_t i = 0; done && i < batch.count(); ++i) done = node_->receive(batch[i], now);
-      if (done && now >= node_->deadline_ns()) done = node_->tick(now);
-      if (done) done = collect_beside(now);
-      deadline = node_->deadline_ns();
-      settle(done);
+      uint32_t taken = 0;
+      do {
+        const std::lock_guard lock(mutex_);
+        deadline = take_in(received ? Result<void>() : received.error(), batch, taken);
+      } while (taken < batch.count());
     }
+  }
+  // Some datagrams of the batch, from `taken` on. Returns when to be here again.
+  int64_t take_in(Result<void> done, const replicate::UdpBatch& batch, uint32_t& taken) {
+    const int64_t now = base::monotonic_ns();
+    const uint32_t end = std::min(taken + kDatagramsAtOnce, batch.count());
+    if (is_quiet_) {
+      taken = batch.count();
+      return now + std::chrono::nanoseconds(kIdle).count();
+    }
+    for (; done && taken < end; ++taken) done = node_->receive(batch[taken], now);
+    taken = end;
+    if (done && now >= node_->deadline_ns()) done = node_->tick(now);
+    if (done) done = collect_beside(now);
+    settle(done);
+    return node_->deadline_ns();
   }
 
   void collect() {

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 
@@ -45,19 +46,62 @@ Result<void> bind_to(const OsFile& socket, const sockaddr_in& address) {
   return error;
 }
 
-void point_at(mmsghdr& header, iovec& piece) {
-  header.msg_hdr.msg_iov = &piece;
-  header.msg_hdr.msg_iovlen = 1;
+constexpr uint32_t kMessageBytes = 65'536;
+constexpr uint32_t kJoinedBytesMax = 65'507;  // the largest datagram of UDP over IPv4
+constexpr uint32_t kJoinedMax = 64;           // of the kernel
+
+// Of the datagrams in a message; 0: it is one.
+size_t joined_bytes(msghdr& header) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control; control = CMSG_NXTHDR(&header, control))
+    if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
+      int bytes;
+      std::memcpy(&bytes, CMSG_DATA(control), sizeof bytes);
+      return static_cast<size_t>(std::max(bytes, 0));
+    }
+  return 0;
+}
+
+void tell_joined(msghdr& header, UdpControl& room, uint16_t datagram_bytes) {
+  header.msg_control = room.bytes;
+  header.msg_controllen = CMSG_SPACE(sizeof datagram_bytes);
+  cmsghdr* const control = CMSG_FIRSTHDR(&header);
+  control->cmsg_level = SOL_UDP;
+  control->cmsg_type = UDP_SEGMENT;
+  control->cmsg_len = CMSG_LEN(sizeof datagram_bytes);
+  std::memcpy(CMSG_DATA(control), &datagram_bytes, sizeof datagram_bytes);
 }
 
 }  // namespace
 
 UdpBatch::UdpBatch(uint32_t datagram_bytes_max)
-    : room_(datagram_bytes_max), bytes_(size_t{kDatagrams} * datagram_bytes_max) {}
+    : datagram_bytes_max_(datagram_bytes_max), bytes_(size_t{kMessages} * kMessageBytes) {}
 
-std::span<const std::byte> UdpBatch::operator[](uint32_t i) const {
-  CASBOOK_ASSERT(i < count_);
-  return {static_cast<const std::byte*>(pieces_[i].iov_base), headers_[i].msg_len};
+// At most so many messages more, of what is there.
+void UdpBatch::take(int socket, uint32_t messages_max) {
+  const uint32_t first = used_, end = std::min(used_ + messages_max, kMessages);
+  for (uint32_t i = first; i < end; ++i) {
+    pieces_[i] = {bytes_.data() + size_t{i} * kMessageBytes, kMessageBytes};
+    headers_[i].msg_hdr = {};
+    headers_[i].msg_hdr.msg_iov = &pieces_[i];
+    headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_control = controls_[i].bytes;
+    headers_[i].msg_hdr.msg_controllen = sizeof controls_[i].bytes;
+  }
+  const int came = recvmmsg(socket, &headers_[first], end - first, MSG_DONTWAIT, nullptr);
+  for (int n = 0; n < came; ++n, ++used_) {
+    const std::span message(static_cast<const std::byte*>(pieces_[used_].iov_base),
+                            headers_[used_].msg_len);
+    const size_t each = joined_bytes(headers_[used_].msg_hdr);
+    add(message, each == 0 ? message.size() : each);
+  }
+}
+
+void UdpBatch::add(std::span<const std::byte> message, size_t datagram_bytes) {
+  do {
+    const auto datagram = message.first(std::min(datagram_bytes, message.size()));
+    if (datagram.size() <= datagram_bytes_max_) datagrams_.push_back(datagram);
+    message = message.subspan(datagram.size());
+  } while (!message.empty());
 }
 
 Result<std::unique_ptr<UdpNetwork>> UdpNetwork::open(const UdpOptions& options) {
@@ -86,7 +130,7 @@ Result<std::unique_ptr<UdpNetwork>> UdpNetwork::open(const UdpOptions& options) 
 Result<void> UdpNetwork::open_unicast(const sockaddr_in& address) {
   unicast_ = new_socket();
   if (!unicast_.is_open()) return arena::os_error(errno, "open", "a UDP socket");
-  if (auto set = set_buffers(unicast_); !set) return set;
+  if (auto set = prepare_socket(unicast_); !set) return set;
   // Don't fragment, and believe no stranger's word about the path: a datagram that is too large is
   // lost, and seen to be.
   if (auto set = set_option(unicast_, IPPROTO_IP, IP_MTU_DISCOVER, int{IP_PMTUDISC_PROBE},
@@ -116,7 +160,7 @@ Result<void> UdpNetwork::open_group(const UdpOptions& options, const sockaddr_in
       set_option(unicast_, IPPROTO_IP, IP_MULTICAST_IF, membership, "interface of " + where),
       set_option(unicast_, IPPROTO_IP, IP_MULTICAST_TTL, kTimeToLive, "IP_MULTICAST_TTL"),
       set_option(unicast_, IPPROTO_IP, IP_MULTICAST_LOOP, looped, "IP_MULTICAST_LOOP"),
-      set_buffers(group_),
+      prepare_socket(group_),
       // Nodes of one host share the group's port.
       set_option(group_, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"),
       // Only what this socket joined, not what another program of this host did.
@@ -130,7 +174,10 @@ Result<void> UdpNetwork::open_group(const UdpOptions& options, const sockaddr_in
   return {};
 }
 
-Result<void> UdpNetwork::set_buffers(const OsFile& socket) {
+Result<void> UdpNetwork::prepare_socket(const OsFile& socket) {
+  // Where the kernel does not know it, each datagram comes by itself.
+  const int joined = 1;
+  (void)setsockopt(socket.fd(), SOL_UDP, UDP_GRO, &joined, sizeof joined);
   // With the right to, beyond the limit of the system.
   const int bytes = kReceiveBufferBytes;
   if (setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
@@ -149,12 +196,8 @@ Result<void> UdpNetwork::set_buffers(const OsFile& socket) {
 
 void UdpNetwork::prepare_queue() {
   bytes_.resize(size_t{kQueued} * datagram_bytes_);
-  for (uint32_t i = 0; i < kQueued; ++i) {
+  for (uint32_t i = 0; i < kQueued; ++i)
     pieces_[i].iov_base = bytes_.data() + size_t{i} * datagram_bytes_;
-    headers_[i].msg_hdr.msg_name = &destinations_[i];
-    headers_[i].msg_hdr.msg_namelen = sizeof destinations_[i];
-    point_at(headers_[i], pieces_[i]);
-  }
 }
 
 void UdpNetwork::multicast(std::span<const std::byte> datagram) {
@@ -177,47 +220,63 @@ void UdpNetwork::enqueue(const sockaddr_in& to, std::span<const std::byte> datag
   ++queued_;
 }
 
+// Of the datagram `first` and those behind it that can go with it: equally long and to the same
+// place, the last one perhaps shorter. Returns one behind them.
+uint32_t UdpNetwork::make_message(uint32_t message, uint32_t first) {
+  const size_t each = pieces_[first].iov_len;
+  const auto is_alike = [&](uint32_t i) {
+    return destinations_[i].sin_addr.s_addr == destinations_[first].sin_addr.s_addr &&
+           destinations_[i].sin_port == destinations_[first].sin_port && pieces_[i].iov_len <= each;
+  };
+  uint32_t end = first + 1;
+  while (joins_ && end < queued_ && end - first < kJoinedMax && is_alike(end) &&
+         pieces_[end - 1].iov_len == each && each * (end - first + 1) <= kJoinedBytesMax)
+    ++end;
+  msghdr& header = headers_[message].msg_hdr;
+  header = {};
+  header.msg_name = &destinations_[first];
+  header.msg_namelen = sizeof destinations_[first];
+  header.msg_iov = &pieces_[first];
+  header.msg_iovlen = end - first;
+  if (end - first > 1) tell_joined(header, controls_[message], static_cast<uint16_t>(each));
+  return end;
+}
+
 void UdpNetwork::flush() {
-  for (uint32_t sent = 0; sent < queued_;) {
-    const int more = sendmmsg(unicast_.fd(), &headers_[sent], queued_ - sent, MSG_DONTWAIT);
+  uint32_t messages = 0;
+  for (uint32_t first = 0; first < queued_; ++messages) first = make_message(messages, first);
+  uint32_t first = 0;  // datagram of the first message that is not sent
+  for (uint32_t sent = 0; sent < messages;) {
+    const int more = sendmmsg(unicast_.fd(), &headers_[sent], messages - sent, MSG_DONTWAIT);
     if (more > 0) {
-      sent += static_cast<uint32_t>(more);
-    } else if (errno != EINTR) {
+      for (int i = 0; i < more; ++i)
+        first += static_cast<uint32_t>(headers_[sent++].msg_hdr.msg_iovlen);
+    } else if (errno == EINTR) {
+      continue;
+    } else if (headers_[sent].msg_hdr.msg_iovlen > 1 && (errno == EIO || errno == EINVAL)) {
+      // This device or kernel joins none: one by one, from here on.
+      joins_ = false;
+      messages = sent;
+      for (uint32_t i = first; i < queued_; ++messages) i = make_message(messages, i);
+    } else {
       // That of the first one: it is lost, as a network loses datagrams.
-      ++send_failures_, ++sent;
+      send_failures_ += headers_[sent].msg_hdr.msg_iovlen;
+      first += static_cast<uint32_t>(headers_[sent++].msg_hdr.msg_iovlen);
     }
   }
   queued_ = 0;
 }
 
-// Into the batch, up to its `end`-th datagram.
-void UdpNetwork::take(const OsFile& socket, UdpBatch& batch, uint32_t end) {
-  const uint32_t first = batch.count_;
-  for (uint32_t i = first; i < end; ++i) {
-    batch.pieces_[i] = {batch.bytes_.data() + size_t{i} * batch.room_, batch.room_};
-    point_at(batch.headers_[i], batch.pieces_[i]);
-  }
-  const int came =
-      recvmmsg(socket.fd(), &batch.headers_[first], end - first, MSG_DONTWAIT, nullptr);
-  for (int n = 0; n < came; ++n) {
-    const uint32_t i = first + static_cast<uint32_t>(n);
-    if (batch.headers_[i].msg_hdr.msg_flags & MSG_TRUNC) continue;
-    std::swap(batch.pieces_[i], batch.pieces_[batch.count_]);
-    batch.headers_[batch.count_].msg_len = batch.headers_[i].msg_len;
-    ++batch.count_;
-  }
-}
-
 // However much comes by multicast, some of each call is for unicast.
 void UdpNetwork::take_all(UdpBatch& batch) const {
-  if (has_group_) take(group_, batch, UdpBatch::kDatagrams * 3 / 4);
-  take(unicast_, batch, UdpBatch::kDatagrams);
+  if (has_group_) batch.take(group_.fd(), UdpBatch::kMessages * 3 / 4);
+  batch.take(unicast_.fd(), UdpBatch::kMessages);
 }
 
 Result<uint32_t> UdpNetwork::receive(UdpBatch& batch, int64_t timeout_ns) {
-  batch.count_ = 0;
+  batch.datagrams_.clear(), batch.used_ = 0;
   take_all(batch);
-  if (batch.count_ != 0) return batch.count_;
+  if (batch.count() != 0) return batch.count();
   pollfd sources[] = {{.fd = unicast_.fd(), .events = POLLIN, .revents = 0},
                       {.fd = waker_.fd(), .events = POLLIN, .revents = 0},
                       {.fd = group_.fd(), .events = POLLIN, .revents = 0}};
@@ -231,7 +290,7 @@ Result<uint32_t> UdpNetwork::receive(UdpBatch& batch, int64_t timeout_ns) {
     (void)!read(waker_.fd(), &wakes, sizeof wakes);
   }
   take_all(batch);
-  return batch.count_;
+  return batch.count();
 }
 
 void UdpNetwork::wake() {

@@ -1,6 +1,10 @@
 // Real datagrams: UDP over IPv4. Everything is sent from one socket, which also takes what comes by
 // unicast; a second one is joined to the group.
 //
+// Datagrams of one length and destination that follow one another pass the kernel as one
+// (UDP_SEGMENT, UDP_GRO): its way through bridges and queues, most of the cost of a datagram, is
+// gone once for all of them. On the wire they are what they were.
+//
 // Sending (multicast, unicast, flush) is for one thread at a time. receive() may run in another
 // thread meanwhile: it shares nothing with sending; wake() may be called from anywhere.
 #pragma once
@@ -36,22 +40,33 @@ struct UdpOptions {
   bool is_looped = false;  // other nodes of this cluster are on this host and network namespace
 };
 
+// What the kernel says or is told beside a message: the length of the datagrams joined in it.
+struct alignas(cmsghdr) UdpControl {
+  std::byte bytes[CMSG_SPACE(sizeof(int))];
+};
+
 // Room for what one call takes. Of one receiving thread.
 class UdpBatch {
  public:
-  static constexpr uint32_t kDatagrams = 64;
+  // Each of one datagram, or of many that came as one.
+  static constexpr uint32_t kMessages = 32;
 
   explicit UdpBatch(uint32_t datagram_bytes_max);
-  uint32_t count() const { return count_; }
-  std::span<const std::byte> operator[](uint32_t i) const;
+  uint32_t count() const { return static_cast<uint32_t>(datagrams_.size()); }
+  std::span<const std::byte> operator[](uint32_t i) const { return datagrams_[i]; }
 
  private:
   friend class UdpNetwork;
-  uint32_t room_;
-  uint32_t count_ = 0;
+  void take(int socket, uint32_t messages_max);
+  void add(std::span<const std::byte> message, size_t datagram_bytes);
+
+  const uint32_t datagram_bytes_max_;
+  std::vector<std::span<const std::byte>> datagrams_;
   std::vector<std::byte> bytes_;
-  std::array<iovec, kDatagrams> pieces_{};
-  std::array<mmsghdr, kDatagrams> headers_{};
+  uint32_t used_ = 0;  // messages
+  std::array<UdpControl, kMessages> controls_{};
+  std::array<iovec, kMessages> pieces_{};
+  std::array<mmsghdr, kMessages> headers_{};
 };
 
 class UdpNetwork final : public Network {
@@ -84,10 +99,10 @@ class UdpNetwork final : public Network {
   UdpNetwork() = default;
   Result<void> open_unicast(const sockaddr_in& address);
   Result<void> open_group(const UdpOptions& options, const sockaddr_in& address);
-  Result<void> set_buffers(const arena::OsFile& socket);
+  Result<void> prepare_socket(const arena::OsFile& socket);
   void prepare_queue();
   void enqueue(const sockaddr_in& to, std::span<const std::byte> datagram);
-  static void take(const arena::OsFile& socket, UdpBatch& batch, uint32_t end);
+  uint32_t make_message(uint32_t message, uint32_t first);
   void take_all(UdpBatch& batch) const;
 
   arena::OsFile unicast_, group_, waker_;
@@ -97,11 +112,14 @@ class UdpNetwork final : public Network {
   uint32_t datagram_bytes_ = 0;
   uint32_t receive_buffer_bytes_ = 0;
 
+  bool joins_ = true;             // the kernel takes several as one
   std::vector<std::byte> bytes_;  // of what is queued
   std::array<sockaddr_in, kQueued> destinations_{};
   std::array<iovec, kQueued> pieces_{};
-  std::array<mmsghdr, kQueued> headers_{};
   uint32_t queued_ = 0;
+  // What is handed to the kernel, each of one datagram or several.
+  std::array<mmsghdr, kQueued> headers_{};
+  std::array<UdpControl, kQueued> controls_{};
   uint64_t send_failures_ = 0;
 };
 

@@ -1,10 +1,11 @@
 // Real sockets, on loopback.
 #include "replicate/udp_network.h"
 
-#include <gtest/gtest.h>
-
+#include <algorithm>
 #include <cstring>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "base/clock.h"
 #include "replicate/transport.h"
@@ -98,6 +99,41 @@ TEST_F(Sockets, CarryMoreThanOneCallTakesInOrder) {
     all.insert(all.end(), some.begin(), some.end());
   }
   for (int i = 0; i < 200; ++i) EXPECT_EQ(all[static_cast<size_t>(i)], std::to_string(i));
+}
+
+// The kernel takes and gives runs of equally long ones as one.
+TEST_F(Sockets, CarryWhatTheKernelJoinsOneByOne) {
+  const auto a = open(1), b = open(2), c = open(3);
+  Texts sent;
+  const auto multicast = [&](char letter, size_t bytes) {
+    sent.push_back(std::string(bytes, letter));
+    a->multicast(datagram(sent.back()));
+  };
+  for (char letter = 'a'; letter < 'h'; ++letter) multicast(letter, 1400);
+  multicast('h', 300);   // the shorter end of a run
+  multicast('i', 1400);  // and another
+  multicast('j', 1401);
+  for (char letter = 'k'; letter < 'n'; ++letter) multicast(letter, 1);
+  a->unicast(2, datagram("1"));
+  a->unicast(3, datagram("2"));
+  a->unicast(3, datagram("3"));
+  a->flush();
+  const auto take_all = [](UdpNetwork& network, size_t count) {
+    Texts all;
+    while (all.size() < count) {
+      const Texts some = take(network);
+      if (some.empty()) break;
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    std::sort(all.begin(), all.end());  // two sockets
+    return all;
+  };
+  Texts at_b = sent, at_c = sent;
+  at_b.insert(at_b.begin(), "1");
+  at_c.insert(at_c.begin(), {"2", "3"});
+  EXPECT_EQ(take_all(*b, at_b.size()), at_b);
+  EXPECT_EQ(take_all(*c, at_c.size()), at_c);
+  EXPECT_EQ(a->send_failures(), 0u);
 }
 
 TEST_F(Sockets, AreNotWokenByAnotherGroupOnTheSamePort) {

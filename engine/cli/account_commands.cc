@@ -1,6 +1,7 @@
 // account open, show, list, close.
 #include "cli/answers.h"
 #include "cli/arguments.h"
+#include "cli/asked_to_write.h"
 #include "cli/balance_json.h"
 #include "cli/limits_text.h"
 #include "cli/time_text.h"
@@ -52,7 +53,7 @@ ExitCode open_account(const OpenArguments& arguments, const Common& common) {
   auto writer = open_writer(arguments.book, common);
   if (!writer) return refuse(common, writer.error());
   auto ledger = writer->book.find_ledger(arguments.ledger);
-  if (!ledger) return refuse(common, ledger.error());
+  if (!ledger) return refuse(common, asked_to_write(writer->book, ledger.error()));
   auto limits = parse_limits(arguments.limits, ledger->scale);
   if (!limits) return refuse(common, limits.error());
   if (arguments.code > UINT32_MAX) return refuse_usage(common, "--code: expected less than 2^32");
@@ -122,7 +123,7 @@ ExitCode close_account(const AccountArguments& arguments, const Common& common) 
   auto writer = open_writer(arguments.book, common);
   if (!writer) return refuse(common, writer.error());
   auto account = writer->book.find_account(account_id(arguments.account));
-  if (!account) return refuse(common, account.error());
+  if (!account) return refuse(common, asked_to_write(writer->book, account.error()));
   if (auto closed = writer->session.close_account(*account); !closed)
     return refuse(common, closed.error());
   print_object({{"closed", arguments.account}}, common.json);

@@ -1,6 +1,7 @@
 // pay, payment show.
 #include "cli/answers.h"
 #include "cli/arguments.h"
+#include "cli/asked_to_write.h"
 #include "cli/lease_name.h"
 #include "cli/order.h"
 #include "cli/payment_json.h"
@@ -46,7 +47,7 @@ ExitCode pay(const PayArguments& arguments, const Common& common) {
   if (!writer) return refuse(common, writer.error());
   Book& book = writer->book;
   auto ledger = book.find_ledger(arguments.ledger);
-  if (!ledger) return refuse(common, ledger.error());
+  if (!ledger) return refuse(common, asked_to_write(book, ledger.error()));
   auto order = parse_order(order_text(arguments), *ledger);
   if (!order) return refuse(common, order.error());
   Payment payment = payment_of(*order, handle_of(book.find_account(order->debit), *ledger),
@@ -57,7 +58,8 @@ ExitCode pay(const PayArguments& arguments, const Common& common) {
                       : arguments.is_quorum ? Level::quorum
                                             : Level::memory;
   auto receipt = writer->session.pay(payment, level, arguments.timeout);
-  if (!receipt) return refuse(common, receipt.error(), {{"id", arguments.id}});
+  if (!receipt)
+    return refuse(common, asked_to_write(book, receipt.error()), {{"id", arguments.id}});
   Names names(book);
   print_object(receipt_json(payment, *receipt, level, names), common.json);
   return ExitCode::done;

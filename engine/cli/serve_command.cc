@@ -2,6 +2,7 @@
 #include "cli/answers.h"
 #include "cli/arguments.h"
 #include "daemon/daemon.h"
+#include "daemon/stop_signal.h"
 
 namespace casbook::cli {
 
@@ -31,6 +32,8 @@ struct ServeArguments {
 };
 
 ExitCode serve(const ServeArguments& arguments, const Common& common) {
+  // From here on a stop that is asked for is a stop, also while the book is not open yet.
+  const daemon::StopSignal no_sudden_end;
   daemon::Config config = arguments.config;
   if (!arguments.file.empty()) {
     auto read = daemon::read_config(arguments.file);

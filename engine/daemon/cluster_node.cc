@@ -149,9 +149,9 @@ class ClusterNode {
 
   Result<void> serve(const StopSignal& stop) {
     notify_ready();
-    notify_status("serving");
+    notify_status("no leader is known yet");
     log_event(
-        Severity::info, "serving",
+        Severity::info, "started",
         {{"book", config_.book}, {"cluster", config_.cluster.id}, {"node", config_.cluster.node}});
     while (!stop.has_come_within(kTickNs)) {
       if (const auto failed = failure()) return give_up(*failed);
@@ -396,7 +396,24 @@ class ClusterNode {
     arena_->keep_checkpoints(log_->appender().counts().bytes);
     const std::lock_guard lock(mutex_);
     publish_figures(*node_, *log_, arena_->lines());
+    tell_serving();
     settle(compact());
+  }
+
+  // Once: somebody leads, and the book here is his or follows him.
+  void tell_serving() {
+    const auto leader = node_->leader();
+    const Standing standing = node_->standing();
+    const bool is_led = node_->role() == replicate::Role::leader
+                            ? standing == Standing::leading
+                            : leader && standing == Standing::following;
+    if (is_serving_ || !is_led) return;
+    is_serving_ = true;
+    notify_status("serving");
+    log_event(Severity::info, "serving",
+              {{"book", config_.book},
+               {"term", node_->term()},
+               {"leader", leader ? leader->id : config_.cluster.node}});
   }
 
   // Segments that a checkpoint made superfluous are gone: so are their entries.
@@ -516,6 +533,7 @@ class ClusterNode {
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread
+  bool is_serving_ = false;                           // main thread
   std::vector<std::thread> threads_;
 };
 

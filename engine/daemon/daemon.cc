@@ -173,9 +173,9 @@ class Daemon {
 }  // namespace
 
 Result<void> serve(const Config& config) {
+  const StopSignal stop;
   if (auto checked = check_config(config); !checked) return checked;
   if (auto opened = open_event_log(config.log_level); !opened) return opened;
-  const StopSignal stop;
   auto storage =
       journal::DirectoryStorage::open(config.journal.directory, {.direct = config.journal.direct});
   if (!storage) return storage.error();

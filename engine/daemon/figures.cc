@@ -157,7 +157,7 @@ void add_standing(Figures& figures, const ClusterStatus& cluster) {
   figures.add("casbook_quorum_lsn", "LSN up to which a majority has everything in memory",
               cluster.quorum.lsn());
   figures.add("casbook_quorum_lag_records", "Records that a majority does not have", cluster.lag);
-  figures.add("casbook_elections_total", "Elections that this node stood in", cluster.elections);
+  figures.add("casbook_elections_total", "Elections that this node won", cluster.elections);
   figures.add("casbook_step_downs_total", "Times that this node led and stopped",
               cluster.step_downs);
 }

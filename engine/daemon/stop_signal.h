@@ -1,5 +1,5 @@
-// SIGTERM and SIGINT, as answers to a wait. Blocked while it lives, in this thread and those that
-// it starts.
+// SIGTERM and SIGINT, as answers to a wait. Blocked while one of these lives, in this thread and
+// those that it starts; one may live inside another.
 #pragma once
 
 #include <signal.h>
@@ -15,7 +15,11 @@ class StopSignal {
     sigaddset(&signals_, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals_, &before_);
   }
-  ~StopSignal() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  // Asked to stop twice is asked once: the second does not end by a signal what has just ended well.
+  ~StopSignal() {
+    while (has_come_within(0)) continue;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "replicate/keys.h"
+#include "support/daemon_process.h"
 
 namespace casbook::test_support {
 
@@ -43,6 +44,7 @@ Ended ClusterDaemons::stop(uint32_t host) {
   OnHost& daemon = daemons_[host - 1];
   if (!daemon.process) return {};
   signal(host, SIGCONT);
+  await([&] { return !is_running(host) || answers_stop(daemon.process->pid()); });
   signal(host, SIGTERM);
   Ended ended = daemon.process->wait();
   daemon.former += ended.err;

@@ -64,6 +64,19 @@ bool DaemonProcess::await_serving() {
   return came && !process_->has_ended();
 }
 
+bool answers_stop(pid_t daemon) {
+  std::ifstream file("/proc/" + std::to_string(daemon) + "/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("SigBlk:"))
+      return std::stoull(line.substr(7), nullptr, 16) & (uint64_t{1} << (SIGTERM - 1));
+  return false;
+}
+
+bool DaemonProcess::await_answering_stop() {
+  return await([this] { return process_->has_ended() || answers_stop(process_->pid()); }) &&
+         !process_->has_ended();
+}
+
 bool DaemonProcess::is_stopped() const {
   std::ifstream file("/proc/" + std::to_string(process_->pid()) + "/stat");
   std::string text;

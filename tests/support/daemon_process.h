@@ -45,6 +45,9 @@ struct DaemonPlace {
 using PointCounts = std::array<std::atomic<uint64_t>, kFaultPoints>;
 void count_points(PointCounts& counts);
 
+// It takes SIGTERM as a question; before, while it is loaded, that ends it like any process.
+bool answers_stop(pid_t daemon);
+
 class DaemonProcess {
  public:
   // `strike` with `point` count: none.
@@ -55,6 +58,7 @@ class DaemonProcess {
   pid_t pid() const { return process_->pid(); }
   // It has said that durable payments are answered. False: it has ended.
   bool await_serving();
+  bool await_answering_stop();  // false: it has ended
   bool has_ended() { return process_->has_ended(); }
   bool is_stopped() const;  // by SIGSTOP
   void signal(int number) { signal_process(process_->pid(), number); }

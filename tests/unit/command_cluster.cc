@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "commit/executor.h"
+#include "support/cluster_book.h"
 #include "support/command_book.h"
 
 namespace casbook {
@@ -116,6 +118,34 @@ TEST_F(CommandCluster, ALinearizableBalanceWithoutOneIsAnsweredAtOnce) {
             std::stoull(plain.at("position").get<std::string>()));
   EXPECT_EQ(run({"balance", "b", "alice", "--linearizable", "--at", "1"}).exit_code, 2);
   EXPECT_EQ(run({"balance", "b", "alice", "--timeout", "1s"}).exit_code, 2);
+}
+
+// What is missing in a book that follows may be there at the leader.
+TEST_F(CommandCluster, WhoWantsToWriteOnAFollowerIsSentToTheLeaderWhateverIsMissingHere) {
+  auto mapping = arena::attach(bench_.directory(), "b", arena::Access::read_write);
+  ASSERT_TRUE(mapping);
+  const commit::Store store(**mapping);
+  commit::Executor(store).seal(1);
+  test_support::announce_following(store, 2);
+  const Words attempts[] = {{"account", "open", "b", "new", "--ledger", "none"},
+                            {"account", "open", "b", "new", "--ledger", "CZK"},
+                            {"account", "close", "b", "none"},
+                            {"ledger", "open", "b", "EUR", "--scale", "2"},
+                            {"pay", "b", "--id", "p", "--debit", "bank", "--credit", "none",
+                             "--amount", "1", "--ledger", "CZK"},
+                            {"pay", "b", "--id", "p", "--debit", "bank", "--credit", "bob",
+                             "--amount", "1", "--ledger", "none"}};
+  for (const Words& words : attempts) {
+    Words all = words;
+    all.push_back("--json");
+    const Ended ended = run(all);
+    SCOPED_TRACE(words[0] + " " + words[1] + ": " + ended.err);
+    EXPECT_EQ(ended.object().at("outcome"), "not_leader");
+    EXPECT_EQ(ended.object().at("detail"), "node 2 at 10.0.0.2:7400 leads");
+    EXPECT_EQ(ended.object().at("final"), false);
+  }
+  EXPECT_EQ(run({"balance", "b", "none", "--json"}).object().at("outcome"), "account_missing")
+      << "a read is of this book";
 }
 
 TEST_F(CommandCluster, AKeyThatOthersMayReadServesNobody) {

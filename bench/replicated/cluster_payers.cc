@@ -25,7 +25,7 @@ struct Payer {
   std::vector<Account> accounts;
 };
 
-uint64_t pay_batches(Payer& payer, uint64_t series, int64_t until_ns) {
+uint64_t pay_batches(Payer& payer, uint64_t series, int64_t until_ns, Level level) {
   Session session = must(payer.book.open_session());
   Random random(series);
   std::vector<Payment> payments(kInFlight, Payment(PaymentId{}));
@@ -36,7 +36,7 @@ uint64_t pay_batches(Payer& payer, uint64_t series, int64_t until_ns) {
     session.pay_batch(payments, answers);
     Position last{};
     for (auto& answer : answers) last = must(answer).position;
-    must(payer.book.wait(last, Level::quorum, kPatience));
+    must(payer.book.wait(last, level, kPatience));
   }
   return made;
 }
@@ -115,7 +115,27 @@ OneCaller pay_one_by_one(const ServedCluster& cluster, uint32_t host, const Effo
   return times;
 }
 
-double pay_together(const ServedCluster& cluster, uint32_t host, double seconds, uint64_t* paid) {
+pid_t start_paying(const ServedCluster& cluster, uint32_t host, uint64_t per_second) {
+  constexpr uint64_t kTogether = 32;
+  return cluster.start_on(host, [&, series = next_series()] {
+    Payer payer(cluster);
+    Session session = must(payer.book.open_session());
+    Random random(series);
+    std::vector<Payment> payments(kTogether, Payment(PaymentId{}));
+    std::vector<Result<Receipt>> answers(kTogether, Receipt{});
+    const int64_t start = now_ns();
+    for (uint64_t made = 0;;) {
+      for (Payment& payment : payments) payment = transfer(payer.accounts, random, series, ++made);
+      session.pay_batch(payments, answers);
+      const int64_t due = start + static_cast<int64_t>(made * 1'000'000'000 / per_second);
+      if (const int64_t left = due - now_ns(); left > 0)
+        std::this_thread::sleep_for(std::chrono::nanoseconds(left));
+    }
+  });
+}
+
+double pay_together(const ServedCluster& cluster, uint32_t host, double seconds, uint64_t* paid,
+                    Level level) {
   struct Sum {
     uint64_t made;
     double seconds;
@@ -129,7 +149,7 @@ double pay_together(const ServedCluster& cluster, uint32_t host, double seconds,
     const int64_t until = start + static_cast<int64_t>(seconds * 1e9);
     std::vector<std::thread> threads;
     for (uint32_t i = 0; i < kCallers; ++i)
-      threads.emplace_back([&, i] { made[i] = pay_batches(payer, first + i, until); });
+      threads.emplace_back([&, i] { made[i] = pay_batches(payer, first + i, until, level); });
     for (std::thread& thread : threads) thread.join();
     for (const uint64_t count : made) sum[0].made += count;
     sum[0].seconds = static_cast<double>(now_ns() - start) / 1e9;

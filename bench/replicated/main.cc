@@ -3,6 +3,7 @@
 // Markdown.
 //
 //   bench_replicated [--tiny] [--without-servers] [--without-peers] [--without-engine]
+//                    [--without-growth] [--only-growth]
 //
 // Works below $CASBOOK_BENCH_DIR, or below the build folder. --tiny: only to show that it works.
 #include <cstdio>
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   Effort effort;
-  bool with_peers = true, with_engine = true;
+  bool with_peers = true, with_engine = true, with_growth = true, with_rest = true;
 };
 
 Options read_options(int argc, char** argv) {
@@ -34,6 +35,10 @@ Options read_options(int argc, char** argv) {
       options.with_peers = false;
     else if (option == "--without-engine")
       options.with_engine = false;
+    else if (option == "--without-growth")
+      options.with_growth = false;
+    else if (option == "--only-growth")
+      options.with_peers = options.with_rest = false;
     else {
       std::fprintf(stderr, "bench_replicated: unknown option %s\n", argv[i]);
       std::exit(2);
@@ -50,14 +55,7 @@ void print_machine(const Place& place) {
               std::thread::hardware_concurrency(), place.path().c_str());
 }
 
-}  // namespace
-}  // namespace casbook::bench
-
-int main(int argc, char** argv) {
-  using namespace casbook::bench;
-  const Options options = read_options(argc, argv);
-  static const Place place("replicated");  // removed by exit() too
-  print_machine(place);
+void print_own(const Place& place, const Options& options) {
   Table own({"casbook on three hosts", "floor", "casbook", "ratio", "aim", ""});
   if (options.with_engine)
     add_casbook_rows(place, options.effort, own);
@@ -67,10 +65,36 @@ int main(int argc, char** argv) {
   Table wire({"floor by the wire", "bridge", "switch of the tests", "ratio"});
   add_wire_rows(place, options.effort, wire);
   wire.print();
-  if (!options.with_peers) return 0;
+}
+
+void print_growth(const Place& place, const Options& options) {
+  Table growth({"followers", "one caller, durable, p50", "4 callers, 1,024 in flight each, durable",
+                "processor time per payment, leader's daemon", "each follower's",
+                "bytes on the wire"});
+  add_growth_rows(place, options.effort, growth);
+  growth.print();
+  Table absence({"a host that was away", "records behind", "seconds", "records per second"});
+  add_absence_rows(place, options.effort, absence);
+  absence.print();
+}
+
+void print_peers(const Place& place, const Options& options) {
   Table peers({"one payment at a time, on three hosts", "p50, us", "times floor", "p99, us",
                "times floor", "1 caller, per s", "4 callers, per s"});
   add_peer_rows(place, options.effort, peers);
   peers.print();
+}
+
+}  // namespace
+}  // namespace casbook::bench
+
+int main(int argc, char** argv) {
+  using namespace casbook::bench;
+  const Options options = read_options(argc, argv);
+  static const Place place("replicated");  // removed by exit() too
+  print_machine(place);
+  if (options.with_rest) print_own(place, options);
+  if (options.with_growth) print_growth(place, options);
+  if (options.with_peers) print_peers(place, options);
   return 0;
 }

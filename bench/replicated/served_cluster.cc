@@ -1,6 +1,7 @@
 #include "replicated/served_cluster.h"
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "floor.h"
 #include "support/hosts/cluster_config.h"
 
 namespace casbook::bench {
@@ -45,13 +47,7 @@ std::string ServedCluster::serve() {
     return "casbook cluster keygen: " + last_line(log);
   for (uint32_t host = 1; host <= hosts(); ++host) {
     mkdir((folder(host) + "/journal").c_str(), 0700);
-    std::ofstream(folder(host) + "/casbook.toml") << test_support::cluster_config(
-        hosts_, host,
-        {.book = name_,
-         .key_file = key,
-         .arena = arena_lines(shape_),
-         .more = "[checkpoint]\nevery_bytes = " + std::to_string(shape_.checkpoint_bytes) +
-                 "\nevery = \"0s\"\n"});
+    std::ofstream(folder(host) + "/casbook.toml") << config_of(host, key);
     start_daemon(host);
   }
   const uint32_t leader = find_leader();
@@ -65,6 +61,17 @@ std::string ServedCluster::serve() {
     must(book.wait(book.position(), Level::durable, std::chrono::seconds(60)));
   });
   return is_filled ? "" : "the accounts could not be opened on the leader: " + said(leader);
+}
+
+std::string ServedCluster::config_of(uint32_t host, const std::string& key_file) const {
+  const std::string config = test_support::cluster_config(
+      hosts_, host,
+      {.book = name_,
+       .key_file = key_file,
+       .arena = arena_lines(shape_),
+       .more = "[checkpoint]\nevery_bytes = " + std::to_string(shape_.checkpoint_bytes) +
+               "\nevery = \"0s\"\n"});
+  return hosts() > 1 ? config : config.substr(0, config.find("[cluster]"));
 }
 
 void ServedCluster::start_daemon(uint32_t host) {
@@ -84,6 +91,25 @@ uint32_t ServedCluster::find_leader() {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return 0;
+}
+
+uint64_t ServedCluster::lsn_of(uint32_t host) const {
+  const Lines<uint64_t> lsn(1);
+  run_on(host, [&] {
+    if (auto book = Book::observe(name_)) lsn[0] = book->position().lsn();
+  });
+  return lsn[0];
+}
+
+double ServedCluster::processor_us(uint32_t host) const {
+  double ns = 0;
+  const std::string tasks = "/proc/" + std::to_string(daemon(host)) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    double of_task = 0;
+    std::ifstream(task.path() / "schedstat") >> of_task;
+    ns += of_task;
+  }
+  return ns / 1e3;
 }
 
 uint64_t ServedCluster::bytes_sent() const {

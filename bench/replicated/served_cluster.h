@@ -1,4 +1,5 @@
-// A book that `casbook serve` keeps on several hosts; the daemons are children of the benchmark.
+// A book that `casbook serve` keeps on several hosts, or on one without a cluster; the daemons are
+// children of the benchmark.
 #pragma once
 
 #include <functional>
@@ -22,6 +23,10 @@ class ServedCluster {
   std::string serve();
   // The host on which a payment can be made now; 0: none within 10 s.
   uint32_t find_leader();
+  // Of the last record in the book of that host; 0: there is none.
+  uint64_t lsn_of(uint32_t host) const;
+  // Processor time that the daemon has used, us.
+  double processor_us(uint32_t host) const;
   void kill_daemon(uint32_t host) { daemons_[host - 1].stop(9); }
   void start_daemon(uint32_t host);
 
@@ -38,6 +43,7 @@ class ServedCluster {
   bool run_on(uint32_t host, const std::function<void()>& body) const;
 
  private:
+  std::string config_of(uint32_t host, const std::string& key_file) const;
   std::string folder(uint32_t host) const { return hosts_.disk(host); }
   std::string said(uint32_t host) const { return last_line(folder(host) + "/daemon.log"); }
 

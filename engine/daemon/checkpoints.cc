@@ -184,7 +184,8 @@ void Checkpoints::tell_kept() {
   const Position oldest = names->size() > 1
                               ? journal::checkpoint_position(names->back()).value_or(Position{})
                               : Position{};
-  auto kept = journal::remove_segments_below(storage_, journal_id_, oldest.lsn() + 1);
+  const uint64_t from = std::min(oldest.lsn() + 1, holds_ ? holds_->lowest() : UINT64_MAX);
+  auto kept = journal::remove_segments_below(storage_, journal_id_, from);
   if (!kept) {
     log_event(Severity::warn, "segments_not_removed", {{"error", kept.error().message()}});
     return;

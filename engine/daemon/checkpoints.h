@@ -10,6 +10,7 @@
 
 #include "daemon/config.h"
 #include "journal/checkpoint.h"
+#include "journal/segment_holds.h"
 
 namespace casbook::daemon {
 
@@ -29,6 +30,9 @@ class Checkpoints {
   void wait_for_journal(std::function<uint64_t()> synced_lsn) {
     synced_lsn_ = std::move(synced_lsn);
   }
+
+  // Segments that somebody reads stay, though they are superfluous.
+  void spare_segments(const journal::SegmentHolds* holds) { holds_ = holds; }
 
   // Begins one when it is due, `bytes_written` being what the journal has got so far. Called now
   // and then; never blocks.
@@ -59,6 +63,7 @@ class Checkpoints {
   const CheckpointConfig config_;
   uint64_t journal_begin_ = 0;
   std::function<uint64_t()> synced_lsn_{};
+  const journal::SegmentHolds* holds_ = nullptr;
   uint64_t bytes_at_last_ = 0;
   int64_t last_ns_;
 

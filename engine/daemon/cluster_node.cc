@@ -8,12 +8,14 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "daemon/catch_up.h"
 #include "daemon/event_log.h"
 #include "daemon/fair_mutex.h"
 #include "daemon/hosted_arena.h"
 #include "daemon/introduction.h"
 #include "daemon/lock_file.h"
 #include "daemon/node_figures.h"
+#include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
 #include "daemon/short_slices.h"
 #include "daemon/stop_signal.h"
@@ -40,91 +42,12 @@ constexpr uint32_t kDatagramsAtOnce = 64;
 constexpr std::chrono::seconds kSpaceRetry{1};
 constexpr std::chrono::seconds kCloseAtMost{3};
 
-Error error_of(Code code, std::string detail) {
-  return {.code = code, .detail = std::move(detail)};
-}
-
-// What a node stands on, from its disk and its memory.
-struct Ground {
-  journal::JournalState state;
-  std::unique_ptr<HostedArena> arena;
-  std::unique_ptr<RaftLog> log;
-  journal::BookShape shape{};
-  uint64_t applied = 0;
-  bool needs_rebuild = false;
-};
-
-Result<journal::JournalState> open_state(const Config& config, journal::Storage& storage,
-                                         bool& is_new) {
-  const ClusterConfig& cluster = config.cluster;
-  auto state = journal::read_state(storage);
-  is_new = !state && state.error().code == Code::book_missing;
-  if (!state && !is_new) return state.error();
-  if (!is_new) {
-    if (state->cluster == cluster_number(cluster) && state->node == cluster.node) return state;
-    return error_of(
-        Code::foreign_journal,
-        storage.describe() + " is the journal of " +
-            (state->cluster == 0                         ? "a book without a cluster"
-             : state->cluster != cluster_number(cluster) ? "another cluster"
-                                                         : "node " + std::to_string(state->node)) +
-            ", not of node " + std::to_string(cluster.node) + " of " + cluster.id);
-  }
-  const journal::JournalState fresh{.journal_id = journal_id_of(cluster),
-                                    .reserved_term = 1,
-                                    .cluster = cluster_number(cluster),
-                                    .node = cluster.node};
-  if (auto written = journal::write_state(storage, fresh); !written) return written.error();
-  return fresh;
-}
-
-// The shape that segments bear: of the journal as it is, or of the book that it begins with.
-Result<journal::BookShape> find_shape(Ground& ground, journal::Storage& storage, bool& has_book) {
-  auto segments = journal::list_segments(storage, ground.state.journal_id);
-  if (!segments) return segments.error();
-  if (!segments->empty()) return segments->back().header.shape;
-  if (!has_book)
-    if (auto made = ground.arena->rebuild({}); !made) return made.error();
-  has_book = true;
-  return ground.arena->shape();
-}
-
-replicate::Configuration configuration_of(const ClusterConfig& cluster) {
-  replicate::Configuration configuration{cluster.nodes};
-  std::sort(configuration.servers.begin(), configuration.servers.end(),
-            [](const auto& a, const auto& b) { return a.id < b.id; });
-  return configuration;
-}
-
-Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
-  Ground ground;
-  bool is_new = false;
-  auto state = open_state(config, storage, is_new);
-  if (!state) return state.error();
-  ground.state = *state;
-  ground.arena = std::make_unique<HostedArena>(config, storage, ground.state);
-  auto attached = ground.arena->attach();
-  if (!attached) return attached.error();
-  bool has_book = *attached;
-  auto shape = find_shape(ground, storage, has_book);
-  if (!shape) return shape.error();
-  auto log =
-      RaftLog::open(storage, ground.state.journal_id, *shape, configuration_of(config.cluster),
-                    {.appender = {.segment_bytes = config.journal.segment_bytes}});
-  if (!log) return log.error();
-  ground.log = std::move(*log);
-  ground.shape = *shape;
-  // A follower's arena holds what was committed, so its log has it.
-  const Position position = ground.arena->position();
-  ground.needs_rebuild = !has_book || !ground.log->holds(position);
-  ground.applied = ground.needs_rebuild ? 0 : ground.log->applied_index(ground.arena->next_lsn());
-  return ground;
-}
-
 class ClusterNode {
  public:
-  ClusterNode(const Config& config, Ground ground, std::unique_ptr<UdpNetwork> network)
+  ClusterNode(const Config& config, Ground ground, std::unique_ptr<UdpNetwork> network,
+              std::unique_ptr<CatchUp> catch_up)
       : config_(config),
+        catch_up_(std::move(catch_up)),
         arena_(std::move(ground.arena)),
         log_(std::move(ground.log)),
         shape_(digest_of(ground.shape)),
@@ -138,7 +61,9 @@ class ClusterNode {
     node_ = std::move(*node);
     storage_ = &storage;
     arena_->set_journal_end([this] { return log_->position_at(log_->persisted_index()).lsn(); });
+    arena_->spare_segments(&catch_up_->holds());
     journal_id_ = state.journal_id;
+    if (auto serving = catch_up_->serve(supply()); !serving) return serving;
     threads_.push_back(run(&ClusterNode::receive));
     threads_.push_back(run(&ClusterNode::collect));
     threads_.push_back(run(&ClusterNode::complete));
@@ -147,7 +72,9 @@ class ClusterNode {
     return {};
   }
 
-  Result<void> serve(const StopSignal& stop) {
+  enum class Left { stopped, to_install };
+  // to_install: a copy is there to take the place of the journal, and all of this node is closed.
+  Result<Left> serve(const StopSignal& stop) {
     notify_ready();
     notify_status("no leader is known yet");
     log_event(
@@ -156,9 +83,19 @@ class ClusterNode {
     while (!stop.has_come_within(kTickNs)) {
       if (const auto failed = failure()) return give_up(*failed);
       look_after();
+      if (catch_up_->is_ready()) return leave();
     }
-    return close();
+    if (auto closed = close(); !closed) return closed.error();
+    return Left::stopped;
   }
+  // Behind serve().
+  journal::OwnLog own_log() const {
+    const uint64_t last = log_->last_index();
+    return {.last_index = last,
+            .last_term = log_->term_at(last),
+            .current_term = std::max(node_->term(), log_->term_at(last))};
+  }
+  std::unique_ptr<CatchUp> take_catch_up() { return std::move(catch_up_); }
 
   ~ClusterNode() { stop_threads(); }
 
@@ -173,6 +110,8 @@ class ClusterNode {
       else
         options.transport.peers.push_back(server.id);
     }
+    for (const replicate::Server& server : cluster.nodes)
+      if (cluster.is_joining && server.id == cluster.node) options.self = server;
     const uint64_t boot = random_number();
     options.consensus.election_timeout_ms = static_cast<uint32_t>(cluster.election_timeout.count());
     options.consensus.heartbeat_ms = static_cast<uint32_t>(cluster.heartbeat.count());
@@ -184,6 +123,20 @@ class ClusterNode {
     options.transport.is_multicast = cluster.is_multicast;
     options.transport.seed = boot;
     return options;
+  }
+
+  CatchUpSupply supply() const {
+    CatchUpSupply supply;
+    supply.end = [this] {
+      const uint64_t index = log_->persisted_index();
+      return journal::CopySource::End{index, log_->term_at(index)};
+    };
+    supply.is_known_disk = [this](uint64_t node, uint64_t storage_id) {
+      const std::lock_guard lock(mutex_);
+      const uint64_t known = node_->disks().known(node);
+      return known == 0 || known == storage_id;
+    };
+    return supply;
   }
 
   std::thread run(void (ClusterNode::*body)()) {
@@ -398,6 +351,27 @@ class ClusterNode {
     publish_figures(*node_, *log_, arena_->lines());
     tell_serving();
     settle(compact());
+    catch_up_->look(node_->catch_up_wanted(), own_log());
+    tell_refused_disk();
+  }
+
+  void tell_refused_disk() {
+    const uint64_t node = node_->transport().refused_node();
+    if (node == refused_node_seen_) return;
+    refused_node_seen_ = node;
+    log_event(Severity::error, "disk_refused",
+              {{"node", node}, {"advice", "it lost its disk: give it a new id"}});
+  }
+
+  // A follower that has a copy of more than its log. Nothing is acknowledged from here on.
+  Left leave() {
+    notify_status("installing a copy");
+    {
+      const std::lock_guard lock(mutex_);
+      is_closing_ = true;
+    }
+    stop_threads();
+    return Left::to_install;
   }
 
   // Once: somebody leads, and the book here is his or follows him.
@@ -438,7 +412,7 @@ class ClusterNode {
     return {};
   }
 
-  Result<void> give_up(const Error& error) {
+  Error give_up(const Error& error) {
     {
       const std::lock_guard lock(mutex_);
       if (node_->standing() == Standing::leading) arena_->seal(node_->led_term());
@@ -500,6 +474,7 @@ class ClusterNode {
   void stop_threads() {
     if (threads_.empty()) return;
     arena_->stop();
+    catch_up_->stop();
     settle_disk();
     {
       const std::lock_guard lock(mutex_);
@@ -516,6 +491,7 @@ class ClusterNode {
   }
 
   const Config& config_;
+  std::unique_ptr<CatchUp> catch_up_;
   std::unique_ptr<HostedArena> arena_;
   std::unique_ptr<RaftLog> log_;
   const uint64_t shape_;  // what has to be equal on all nodes
@@ -534,6 +510,7 @@ class ClusterNode {
   replicate::Role role_seen_ = replicate::Role::follower;
   uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread
   bool is_serving_ = false;                           // main thread
+  uint64_t refused_node_seen_ = 0;                    // main thread
   std::vector<std::thread> threads_;
 };
 
@@ -552,6 +529,35 @@ Result<std::unique_ptr<UdpNetwork>> open_network(const ClusterConfig& cluster) {
   return UdpNetwork::open(options);
 }
 
+// One life of the node: from its disk and memory to its end.
+Result<ClusterNode::Left> serve_once(const Config& config, journal::DirectoryStorage& storage,
+                                     const replicate::ClusterKey& key, const StopSignal& stop) {
+  auto network = open_network(config.cluster);
+  if (!network) return network.error();
+  auto ground = find_ground(config, storage);
+  if (!ground) return ground.error();
+  const journal::JournalState state = ground->state;
+  const uint64_t applied = ground->applied;
+  const bool needs_rebuild = ground->needs_rebuild;
+  auto catch_up = std::make_unique<CatchUp>(
+      config.cluster, config.journal.segment_bytes, key,
+      CatchUp::Node{&storage, state, ground->shape, digest_of(ground->shape)});
+  journal::OwnLog own;
+  {
+    ClusterNode node(config, std::move(*ground), std::move(*network), std::move(catch_up));
+    if (auto started = node.start(storage, state, key, applied, needs_rebuild); !started)
+      return started.error();
+    auto left = node.serve(stop);
+    if (!left || *left == ClusterNode::Left::stopped) return left;
+    own = node.own_log();
+    catch_up = node.take_catch_up();
+  }
+  // A crash from here on leaves the old journal or the new one.
+  auto installed = catch_up->install(own);
+  if (!installed) return installed.error();
+  return ClusterNode::Left::to_install;
+}
+
 }  // namespace
 
 Result<void> serve_in_cluster(const Config& config, journal::DirectoryStorage& storage,
@@ -560,17 +566,17 @@ Result<void> serve_in_cluster(const Config& config, journal::DirectoryStorage& s
   if (!lock) return lock.error();
   auto key = replicate::read_key(config.cluster.key_file);
   if (!key) return key.error();
-  auto network = open_network(config.cluster);
-  if (!network) return network.error();
-  auto ground = find_ground(config, storage);
-  if (!ground) return ground.error();
-  const journal::JournalState state = ground->state;
-  const uint64_t applied = ground->applied;
-  const bool needs_rebuild = ground->needs_rebuild;
-  ClusterNode node(config, std::move(*ground), std::move(*network));
-  if (auto started = node.start(storage, state, *key, applied, needs_rebuild); !started)
-    return started.error();
-  return node.serve(stop);
+  auto finished = journal::finish_installation(storage);
+  if (!finished) return finished.error();
+  auto joined = join_if_new(config, storage, *key, stop);
+  if (!joined) return joined.error();
+  if (!*joined) return {};
+  // Progress: each round but the last one installed a copy.
+  for (;;) {
+    auto left = serve_once(config, storage, *key, stop);
+    if (!left) return left.error();
+    if (*left == ClusterNode::Left::stopped) return {};
+  }
 }
 
 }  // namespace casbook::daemon

@@ -199,6 +199,8 @@ void read_cluster(const toml::table& file, ClusterConfig& cluster, MaybeFault& f
   section.duration("election_timeout", cluster.election_timeout);
   section.duration("heartbeat", cluster.heartbeat);
   section.number("mtu", cluster.mtu);
+  section.flag("join", cluster.is_joining);
+  section.bytes("catch_up_bytes_per_second", cluster.catch_up_bytes_per_second);
   section.refuse_others();
 }
 
@@ -273,7 +275,10 @@ MaybeFault find_out_of_range(const Config& config) {
 }
 
 MaybeFault find_fault_of_nodes(const ClusterConfig& cluster) {
-  if (cluster.nodes.size() != 3 && cluster.nodes.size() != 5)
+  if (cluster.is_joining && (cluster.nodes.size() < 2 || cluster.nodes.size() > 16))
+    return Fault{"cluster.nodes", "expected this node and those that it may ask, up to 16, got " +
+                                      std::to_string(cluster.nodes.size())};
+  if (!cluster.is_joining && cluster.nodes.size() != 3 && cluster.nodes.size() != 5)
     return Fault{"cluster.nodes",
                  "expected three or five nodes, got " + std::to_string(cluster.nodes.size())};
   bool is_there = false;

@@ -40,6 +40,10 @@ struct ClusterConfig {
   std::chrono::milliseconds election_timeout{150};
   std::chrono::milliseconds heartbeat{30};  // at most a third of that
   uint64_t mtu = 1500;                      // of the path between the nodes; 576 to 65535
+  // This node is new: its journal begins with a copy of another's. Then `nodes` are those to ask and
+  // itself.
+  bool is_joining = false;
+  uint64_t catch_up_bytes_per_second = 64ull << 20;  // of each copy that it gives; 0: no bound
 
   bool is_set() const { return !id.empty(); }
 };

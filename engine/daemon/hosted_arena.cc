@@ -193,6 +193,7 @@ void HostedArena::install(std::shared_ptr<Arena> arena) {
     arena->checkpoints = std::make_unique<Checkpoints>(arena->store(), storage_, state_.journal_id,
                                                        arena->shape, config_.checkpoint);
     if (synced_lsn_) arena->checkpoints->wait_for_journal(synced_lsn_);
+    arena->checkpoints->spare_segments(holds_);
     arena->checkpoints->tell_kept();
   }
   std::shared_ptr<Arena> before;  // let go without the mutex

@@ -44,6 +44,9 @@ class HostedArena : public replicate::HostedBook {
     synced_lsn_ = std::move(synced_lsn);
   }
 
+  // Segments that somebody reads stay. Before any checkpoint is taken.
+  void spare_segments(const journal::SegmentHolds* holds) { holds_ = holds; }
+
   uint64_t next_lsn() const;  // of the arena's log
   Position position() const;
   journal::BookShape shape() const;
@@ -85,6 +88,7 @@ class HostedArena : public replicate::HostedBook {
   journal::Storage& storage_;
   const journal::JournalState state_;
   std::function<uint64_t()> synced_lsn_{};
+  const journal::SegmentHolds* holds_ = nullptr;
   mutable std::mutex mutex_;  // of what follows
   std::shared_ptr<Arena> arena_;
   bool is_clean_ = false, is_stopping_ = false;

@@ -101,6 +101,7 @@ Result<std::unique_ptr<Appender>> Appender::open(Storage& storage, uint64_t jour
       !removed && removed.error().code != Code::book_missing)
     return removed.error();
   if (auto synced = appender->sync_end(); !synced) return synced.error();
+  if (end.segment == 0) appender->end_.segment = options.segments_before;
   if (auto prepared = appender->prepare_spare(); !prepared) return prepared.error();
   if (auto begun = appender->begin_segment(again); !begun) return begun.error();
   return appender;

@@ -40,6 +40,8 @@ namespace casbook::journal {
 struct AppenderOptions {
   uint64_t segment_bytes = kSegmentBytesDefault;
   uint32_t buffers = 8;  // entries being written at one time, 1 MiB each
+  // Of a journal that begins: the number of its first segment is one more.
+  uint64_t segments_before = 0;
   // Between pieces of the next segment while the current one is nearly empty, so that syncs come
   // through.
   std::chrono::microseconds prepare_pause{0};

@@ -169,6 +169,23 @@ Result<CheckpointInfo> back_up(const Storage& from, const std::string& name, Sto
   return copy->finish(*position);
 }
 
+Result<CheckpointInfo> restore_checkpoint(const Storage& from, const std::string& name, Storage& to,
+                                          uint64_t journal_id, const BookShape* shape) {
+  if (auto verified = verify_checkpoint(from, name); !verified) return verified;
+  auto header = read_checkpoint_header(from, name);
+  if (!header) return header.error();
+  const uint64_t from_id = header->journal_id;
+  if (shape) header->shape = *shape;
+  auto file = from.open(name, Storage::Access::read);
+  if (!file) return file.error();
+  auto copy = Copy::begin(to);
+  if (!copy) return copy.error();
+  Reidentified checkpoint(**file, *copy, from_id, journal_id);
+  if (auto done = checkpoint.copy_chunks(); !done) return done.error();
+  if (auto done = checkpoint.copy_header(*header); !done) return done.error();
+  return copy->finish(Position{header->position});
+}
+
 Result<CheckpointInfo> restore(const Storage& backup, Storage& journal,
                                const RestoreRequest& request) {
   if (auto free = refuse_journal(journal); !free) return free.error();
@@ -176,22 +193,13 @@ Result<CheckpointInfo> restore(const Storage& backup, Storage& journal,
   if (!names) return names.error();
   if (names->empty()) return error_in(backup, Code::book_missing, "it holds no checkpoint");
   const std::string& name = names->front();
-  if (auto verified = verify_checkpoint(backup, name); !verified) return verified;
   auto header = read_checkpoint_header(backup, name);
   if (!header) return header.error();
-  const uint64_t from_id = header->journal_id;
   const JournalState state{
       .journal_id = request.journal_id ? request.journal_id : random_id(),
       .reserved_term = std::min(Position{header->position}.term() + kTermsSkipped, kTermMax - 1)};
   if (auto renamed = rename_book(header->shape, request.book); !renamed) return renamed.error();
-  auto file = backup.open(name, Storage::Access::read);
-  if (!file) return file.error();
-  auto copy = Copy::begin(journal);
-  if (!copy) return copy.error();
-  Reidentified checkpoint(**file, *copy, from_id, state.journal_id);
-  if (auto done = checkpoint.copy_chunks(); !done) return done.error();
-  if (auto done = checkpoint.copy_header(*header); !done) return done.error();
-  auto restored = copy->finish(Position{header->position});
+  auto restored = restore_checkpoint(backup, name, journal, state.journal_id, &header->shape);
   if (!restored) return restored;
   if (auto done = write_state(journal, state); !done) return done.error();
   return restored;

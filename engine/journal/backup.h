@@ -10,6 +10,12 @@ namespace casbook::journal {
 // leaves the copy whole or without its name. Blocking.
 Result<CheckpointInfo> back_up(const Storage& from, const std::string& name, Storage& to);
 
+// The checkpoint `name` of `from` under the identity of another journal, whose name it keeps; of a
+// book that looks like `shape`, if that is given. Checked before and behind, synced. Errors: damaged,
+// those of the storages. A crash leaves it whole or a temporary file. Blocking.
+Result<CheckpointInfo> restore_checkpoint(const Storage& from, const std::string& name, Storage& to,
+                                          uint64_t journal_id, const BookShape* shape = nullptr);
+
 struct RestoreRequest {
   std::string book;         // its name from now on; empty: as it was
   uint64_t journal_id = 0;  // 0: a random one

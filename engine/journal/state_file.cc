@@ -20,7 +20,7 @@ struct StateBlock {
   uint32_t format, bytes;
   uint64_t journal_id, reserved_term;
   uint64_t cluster, node, voted_for;
-  uint64_t reserved;
+  uint64_t storage_id;
   uint64_t checksum;  // of the bytes above
 };
 static_assert(sizeof(StateBlock) == 72 && std::has_unique_object_representations_v<StateBlock>);
@@ -51,7 +51,7 @@ Result<JournalState> read_state(const Storage& storage) {
   if (block.checksum != checksum_of(block) || block.journal_id == 0)
     return error_in(storage, Code::damaged, "its checksum does not fit");
   return JournalState{block.journal_id, block.reserved_term, block.cluster, block.node,
-                      block.voted_for};
+                      block.voted_for, block.storage_id};
 }
 
 Result<void> write_state(Storage& storage, const JournalState& state) {
@@ -59,6 +59,7 @@ Result<void> write_state(Storage& storage, const JournalState& state) {
   block.magic = kMagic, block.format = kFormat, block.bytes = sizeof block;
   block.journal_id = state.journal_id, block.reserved_term = state.reserved_term;
   block.cluster = state.cluster, block.node = state.node, block.voted_for = state.voted_for;
+  block.storage_id = state.storage_id;
   block.checksum = checksum_of(block);
   alignas(kBlockBytes) std::byte bytes[kBlockBytes] = {};
   std::memcpy(bytes, &block, sizeof block);

@@ -14,6 +14,9 @@ struct JournalState {
   uint64_t reserved_term = 0;  // terms up to this one may have been seen
   // Of a node of a cluster: the cluster (0: none), its id there, and for whom it voted in that term.
   uint64_t cluster = 0, node = 0, voted_for = 0;
+  // Of this directory, random: tells it from every other that a node of this id ever had. A copy does
+  // not bring it along.
+  uint64_t storage_id = 0;
 };
 
 // book_missing: the directory has none. Errors: damaged, format_newer, io_error.

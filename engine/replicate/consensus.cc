@@ -254,7 +254,8 @@ void Consensus::Impl::take_messages(const RaftShimUpdate& update, const Event& e
     raft_shim_message(shim, i, &m);
     switch (m.type) {
       case kRaftShimInstallSnapshot:
-        continue;  // D12: not from here
+        if (mutated(Mutant::offer_dropped)) continue;
+        break;
       case kRaftShimVoteRequest:
         if (!may_lead || m.term > kTermMax) continue;
         break;
@@ -324,6 +325,7 @@ Result<void> Consensus::Impl::check_message(uint64_t from, const Message& messag
     return bad("VoteRequest: for node " + std::to_string(vote->candidate) + " from node " +
                std::to_string(from));
   if (std::holds_alternative<Received>(message)) return bad("Received: not for consensus");
+  if (std::holds_alternative<Offer>(message)) return bad("Offer: not for consensus");
   return {};
 }
 

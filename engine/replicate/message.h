@@ -49,8 +49,14 @@ struct Received {
   uint64_t term = 0, index = 0, round = 0;
 };
 
+// From the leader to a follower that lacks entries which the leader's log has no more: come and get
+// a copy (catch_up.h). Everything up to `base_index` is committed.
+struct Offer {
+  uint64_t term = 0, base_index = 0, base_term = 0;
+};
+
 using Message =
-    std::variant<AppendEntries, AppendResult, VoteRequest, VoteResult, TimeoutNow, Received>;
+    std::variant<AppendEntries, AppendResult, VoteRequest, VoteResult, TimeoutNow, Received, Offer>;
 
 struct Outgoing {
   uint64_t to = 0;  // node

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/probe.h"
 
 namespace casbook::replicate {
 
@@ -211,6 +212,11 @@ bool RaftLog::holds(Position position) const {
   const std::lock_guard lock(mutex_);
   if (position.lsn() < base_.next_lsn) return true;
   return index <= last() && place(index).term == position.term();
+}
+
+bool RaftLog::begins_behind(uint64_t next_lsn) const {
+  const std::lock_guard lock(mutex_);
+  return next_lsn < base_.next_lsn && !base::mutated(base::Mutant::arena_behind_base_kept);
 }
 
 void RaftLog::used(uint64_t index) {

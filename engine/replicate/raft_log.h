@@ -55,6 +55,9 @@ class RaftLog : public EntrySource {
   Position position_at(uint64_t index) const;
   // Whether the record at that LSN is of that term; true where it lies before the base.
   bool holds(Position position) const;
+  // Records from `next_lsn` on are needed, and some of them lie before the base: of a book that a copy
+  // of the log went past.
+  bool begins_behind(uint64_t next_lsn) const;
   // The entry that holds the record at `lsn`; the one behind the last record when it has none yet.
   uint64_t index_of(uint64_t lsn) const;
   // The last entry that a book is past whose next record is at `next_lsn`. Consensus's own entries

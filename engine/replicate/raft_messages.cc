@@ -50,6 +50,7 @@ struct ToRaft {
     head(m);
   }
   void operator()(const Received&) { CASBOOK_ASSERT(!"libraft knows no Received"); }
+  void operator()(const Offer&) { CASBOOK_ASSERT(!"libraft knows no Offer"); }
 
  private:
   template <class M>
@@ -112,7 +113,8 @@ Outgoing from_raft(const RaftShimMessage& m) {
           .version = version, .term = m.term, .last_index = m.last_index, .last_term = m.last_term};
       break;
     case kRaftShimInstallSnapshot:
-      CASBOOK_ASSERT(!"no message here carries a snapshot");
+      // The bytes go another way, and only when the follower asks for them (D12).
+      out.message = Offer{.term = m.term, .base_index = m.last_index, .base_term = m.last_term};
       break;
   }
   return out;

@@ -362,6 +362,10 @@ void raft_shim_message(const struct RaftShim* shim, unsigned place, struct RaftS
     }
     case RAFT_INSTALL_SNAPSHOT:
       out->type = kRaftShimInstallSnapshot;
+      out->version = in->install_snapshot.version;
+      out->term = in->install_snapshot.term;
+      out->last_index = in->install_snapshot.last_index;
+      out->last_term = in->install_snapshot.last_term;
       return;
   }
 }
@@ -377,6 +381,8 @@ struct RaftShim* raft_shim_create(const struct RaftShimOptions* options) {
   raft_set_heartbeat_timeout(&shim->raft, options->heartbeat_ms);
   raft_set_max_inflight_entries(&shim->raft, options->inflight_max);
   raft_set_pre_vote(&shim->raft, true);
+  // A snapshot is a word here, not a transfer: said again to whoever is still behind (D20).
+  raft_set_install_snapshot_timeout(&shim->raft, options->election_timeout_ms);
   return shim;
 }
 

@@ -26,8 +26,14 @@ bool is_fatal(const Error& error) {
 }  // namespace
 
 Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& storage,
-                       const journal::JournalState& state, RaftLog& log, HostedBook& book)
-    : options_(options), storage_(storage), state_(state), log_(log), book_(book) {
+                       const journal::JournalState& state, RaftLog& log, HostedBook& book,
+                       PeerDisks disks)
+    : options_(options),
+      storage_(storage),
+      state_(state),
+      log_(log),
+      book_(book),
+      disks_(std::move(disks)) {
   for (const Server& server : options.configuration.servers)
     if (server.id != options.self.id) followers_.push_back({.id = server.id});
 }
@@ -36,7 +42,10 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
     const ReplicatorOptions& options, journal::Storage& storage, const journal::JournalState& state,
     RaftLog& log, Network& network, const ClusterKey& key, HostedBook& book, uint64_t applied,
     bool needs_rebuild, int64_t now_ns) {
-  auto node = std::unique_ptr<Replicator>(new Replicator(options, storage, state, log, book));
+  auto disks = PeerDisks::open(storage);
+  if (!disks) return disks.error();
+  auto node = std::unique_ptr<Replicator>(
+      new Replicator(options, storage, state, log, book, std::move(*disks)));
   node->now_ns_ = now_ns;
   node->applied_ = applied;
   node->persisted_ = log.persisted_index();
@@ -50,8 +59,10 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
   auto consensus = Consensus::open(recovered, options.consensus, node->now_ms());
   if (!consensus) return consensus.error();
   node->consensus_ = std::move(*consensus);
+  TransportOptions transport = options.transport;
+  transport.storage_id = state.storage_id, transport.disks = &node->disks_;
   node->transport_ = std::make_unique<Transport>(
-      options.transport, key, network, log, [raw = node.get()](uint64_t from, Message&& message) {
+      transport, key, network, log, [raw = node.get()](uint64_t from, Message&& message) {
         raw->on_message(from, std::move(message));
       });
   node->term_ = node->consensus_->term();
@@ -67,8 +78,20 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
 Result<void> Replicator::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   now_ns_ = now_ns;
   transport_->receive(datagram, now_ns);
+  if (auto known = check_disks(); !known) return known;
   if (failure_) return *failure_;
   return hand_to_disk();
+}
+
+// Under an id that another disk had, this node would vote twice and deny what it acknowledged.
+Result<void> Replicator::check_disks() const {
+  if (disks_.failure()) return *disks_.failure();
+  const uint64_t by = transport_->refused_by();
+  if (by == 0) return {};
+  return Error{.code = Code::foreign_journal,
+               .detail = "node " + std::to_string(by) + " knows node " +
+                         std::to_string(options_.self.id) +
+                         " with another disk: one that lost its disk needs a new id"};
 }
 
 // After what the event had to say: nobody else waits for this node's disk to take the write.
@@ -183,6 +206,7 @@ Result<bool> Replicator::collect(int64_t now_ns) {
 void Replicator::on_message(uint64_t from, Message&& message) {
   if (failure_) return;
   if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
+  if (const auto* offer = std::get_if<Offer>(&message)) return on_offer(from, *offer);
   if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
   auto update = consensus_->receive(from, message, now_ms());
   bool is_rejected = false;
@@ -237,6 +261,22 @@ void Replicator::on_received(uint64_t from, const Received& received) {
   note_rounds();
   tell_progress();
   prove_contact(from);
+}
+
+void Replicator::on_offer(uint64_t from, const Offer& offer) {
+  const auto leader = consensus_->leader();
+  if (leader && leader->id == from && offer.term == consensus_->term()) offer_ = offer;
+}
+
+std::optional<Replicator::CatchUp> Replicator::catch_up_wanted() const {
+  const auto leader = consensus_->leader();
+  if (!offer_ || !leader || offer_->term != consensus_->term() || role_ == Role::leader)
+    return std::nullopt;
+  // Got by the log meanwhile, or by a copy.
+  const bool has_it = log_.base_index() >= offer_->base_index ||
+                      log_.term_at(offer_->base_index) == offer_->base_term;
+  if (has_it) return std::nullopt;
+  return CatchUp{*leader, offer_->base_index};
 }
 
 Replicator::Follower* Replicator::find_follower(uint64_t node) {

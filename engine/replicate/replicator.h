@@ -20,6 +20,7 @@
 #include <array>
 
 #include "journal/state_file.h"
+#include "replicate/peer_disks.h"
 #include "replicate/raft_log.h"
 #include "replicate/transport.h"
 
@@ -102,6 +103,13 @@ class Replicator {
   void promoted(uint64_t term);
   void rebuilt(uint64_t index);
 
+  // The log of the leader begins behind what this node has: a copy has to come from there.
+  struct CatchUp {
+    Server leader;
+    uint64_t base_index = 0;
+  };
+  std::optional<CatchUp> catch_up_wanted() const;
+
   Standing standing() const { return standing_; }
   Role role() const { return consensus_->role(); }
   uint64_t term() const { return consensus_->term(); }
@@ -122,6 +130,7 @@ class Replicator {
   };
   const Counts& counts() const { return counts_; }
   const Transport& transport() const { return *transport_; }
+  PeerDisks& disks() { return disks_; }
 
  private:
   struct Follower {
@@ -135,13 +144,15 @@ class Replicator {
   };
 
   Replicator(const ReplicatorOptions& options, journal::Storage& storage,
-             const journal::JournalState& state, RaftLog& log, HostedBook& book);
+             const journal::JournalState& state, RaftLog& log, HostedBook& book, PeerDisks disks);
   void on_message(uint64_t from, Message&& message);
   void on_received(uint64_t from, const Received& received);
+  void on_offer(uint64_t from, const Offer& offer);
   Follower* find_follower(uint64_t node);
   void note_result(uint64_t from, const AppendResult& result);
   void prove_contact(uint64_t from);
   Result<void> hand_over();
+  Result<void> check_disks() const;
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();
@@ -164,6 +175,7 @@ class Replicator {
   RaftLog& log_;
   HostedBook& book_;
   std::unique_ptr<Consensus> consensus_;
+  PeerDisks disks_;
   std::unique_ptr<Transport> transport_;
   std::optional<Error> failure_;  // met inside a delivery
   int64_t now_ns_ = 0;
@@ -189,6 +201,7 @@ class Replicator {
   int64_t next_round_ns_ = 0;
   // As a follower: of the term heard_term_.
   uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
+  std::optional<Offer> offer_;  // the last one of a leader
   Counts counts_;
 };
 

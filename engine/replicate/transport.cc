@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "replicate/peer_disks.h"
 #include "replicate/transport_impl.h"
 
 namespace casbook::replicate {
@@ -15,7 +16,8 @@ constexpr uint32_t kPeersMax = 16;
 template <class T>
 constexpr bool is_message =
     std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
-    std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> || std::is_same_v<T, Received>;
+    std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> ||
+    std::is_same_v<T, Received> || std::is_same_v<T, Offer>;
 
 }  // namespace
 
@@ -123,12 +125,26 @@ void Transport::Impl::take_unknown(uint32_t peer, const DatagramHeader& header, 
       ++counts.dropped_foreign;
       continue;
     }
+    if (!is_of_known_disk(session.node(), *welcome)) continue;
     session.accept(header, welcome->ciphers);
     choose_cipher();
     return;
   }
   if (!is_handshake) ++counts.dropped_replayed;
   session.want_hello(now_ns);
+}
+
+// It has just proven that it lives: before anything else of it is taken, its disk is pinned.
+bool Transport::Impl::is_of_known_disk(uint64_t node, const WelcomeFrame& frame) {
+  if (!options.disks) return true;
+  if (frame.known_storage_id != 0 && frame.known_storage_id != options.storage_id) {
+    refused_by = node;
+    return false;
+  }
+  if (options.disks->admit(node, frame.storage_id)) return true;
+  ++counts.refused_disks;
+  refused_node = node;
+  return false;
 }
 
 void Transport::Impl::choose_cipher() {
@@ -146,7 +162,12 @@ void Transport::Impl::take_hello(uint32_t peer, const HelloFrame& frame) {
   }
   outbox.put(
       Outbox::lane_of(peer),
-      WelcomeFrame{.answer = frame.challenge, .shape = options.shape, .ciphers = own_ciphers});
+      WelcomeFrame{
+          .answer = frame.challenge,
+          .shape = options.shape,
+          .ciphers = own_ciphers,
+          .storage_id = options.storage_id,
+          .known_storage_id = options.disks ? options.disks->known(sessions[peer].node()) : 0});
 }
 
 void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, int64_t now_ns) {
@@ -233,6 +254,8 @@ void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
 int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
 bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }
 const TransportCounts& Transport::counts() const { return impl_->counts; }
+uint64_t Transport::refused_by() const { return impl_->refused_by; }
+uint64_t Transport::refused_node() const { return impl_->refused_node; }
 int64_t Transport::heard_ns(uint64_t node) const {
   const auto found = impl_->peer_of.find(node);
   return found == impl_->peer_of.end() ? 0 : impl_->sessions[found->second].heard_ns();

@@ -19,11 +19,16 @@
 
 namespace casbook::replicate {
 
+class PeerDisks;
+
 struct TransportOptions {
   uint64_t cluster = 0, node = 0;
   std::vector<uint64_t> peers;  // the other nodes
   uint64_t boot = 0;            // random, of this run of the process: nonces begin anew with it
   uint64_t shape = 0;           // digest of what has to be equal on all: another one is refused
+  // Of this node's disk, and the disks that the others were met with (peer_disks.h); null: any.
+  uint64_t storage_id = 0;
+  PeerDisks* disks = nullptr;
   bool is_multicast = true;     // false: every datagram to each node by itself
   int64_t nak_delay_ns = 1'000'000;
   uint64_t receive_bytes_max = 32ull << 20;  // entries that came and were not yet referred to
@@ -38,6 +43,7 @@ struct TransportCounts {
   // echo of our own multicast too). foreign: of another cluster, shape or node, or for another
   // node. malformed: no datagram of this version, or frames that contradict.
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
+  uint64_t refused_disks = 0;  // answers of a node that comes with another disk than it had
   uint64_t dropped_late = 0;  // control frames that a later one has overtaken
 };
 
@@ -59,6 +65,10 @@ class Transport {
 
   bool is_falling_back() const;  // multicast is silent while unicast is not
   const TransportCounts& counts() const;
+  // A node that knows this one's id with another disk: this one may not go on. 0: none.
+  uint64_t refused_by() const;
+  // The node that came with another disk last; 0: none.
+  uint64_t refused_node() const;
   // CLOCK of tick(); when anything sealed came from that node last. 0: never.
   int64_t heard_ns(uint64_t node) const;
 

@@ -24,6 +24,7 @@ struct Transport::Impl {
   bool are_well_formed() const;
   void take_frames(uint32_t peer, const DatagramHeader& header, int64_t now_ns);
   void take_data(const DataFrame& frame);
+  bool is_of_known_disk(uint64_t node, const WelcomeFrame& frame);
   void take_hello(uint32_t peer, const HelloFrame& frame);
   void choose_cipher();
   bool is_for_us(const DatagramHeader& header, const ReferenceFrame& frame) const;
@@ -77,6 +78,7 @@ struct Transport::Impl {
   int64_t probe_ns = 0;
   int64_t nak_jitter_ns = 0;
   uint64_t challenges = 0;
+  uint64_t refused_by = 0, refused_node = 0;  // nodes, for their disks
   uint8_t own_ciphers = 0;
 
   std::vector<std::byte> plain;  // of the datagram at hand

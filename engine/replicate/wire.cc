@@ -121,10 +121,13 @@ void put(Writer& out, const HelloFrame& frame) {
   out.put(frame.challenge, frame.shape, frame.ciphers);
 }
 void put(Writer& out, const WelcomeFrame& frame) {
-  out.put(frame.answer, frame.shape, frame.ciphers);
+  out.put(frame.answer, frame.shape, frame.ciphers, frame.storage_id, frame.known_storage_id);
 }
 void put(Writer& out, const PulseFrame& frame) {
   out.put(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
+}
+void put(Writer& out, const Offer& frame) {
+  out.put(frame.term, frame.base_index, frame.base_term);
 }
 
 uint32_t body_bytes(const DataFrame& frame) {
@@ -140,8 +143,9 @@ uint32_t body_bytes(const TimeoutNow&) { return 25; }
 uint32_t body_bytes(const Received&) { return 24; }
 uint32_t body_bytes(const NakFrame& frame) { return 1 + 16 * frame.holes.count; }
 uint32_t body_bytes(const HelloFrame&) { return 17; }
-uint32_t body_bytes(const WelcomeFrame&) { return 17; }
+uint32_t body_bytes(const WelcomeFrame&) { return 33; }
 uint32_t body_bytes(const PulseFrame&) { return 32; }
+uint32_t body_bytes(const Offer&) { return 24; }
 
 // --- decoders, in the same order
 // -------------------------------------------------------------------
@@ -242,11 +246,18 @@ void get(Reader& in, HelloFrame& frame) {
   if (frame.challenge == 0) in.refuse();
 }
 void get(Reader& in, WelcomeFrame& frame) {
-  in.get(frame.answer, frame.shape, frame.ciphers);
+  in.get(frame.answer, frame.shape, frame.ciphers, frame.storage_id, frame.known_storage_id);
   if (frame.answer == 0) in.refuse();
 }
 void get(Reader& in, PulseFrame& frame) {
   in.get(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
+}
+void get(Reader& in, Offer& frame) {
+  in.get(frame.term, frame.base_index, frame.base_term);
+  const bool is_sound = frame.base_index != 0 && frame.base_index <= kIndexMax &&
+                        frame.base_term != 0 && frame.base_term <= frame.term &&
+                        frame.term <= kTermMax;
+  if (!is_sound) in.refuse();
 }
 
 template <size_t kIndex>

@@ -106,6 +106,9 @@ struct HelloFrame {
 struct WelcomeFrame {
   uint64_t answer = 0, shape = 0;
   uint8_t ciphers = 0;
+  // Of the sender's disk; and of the one that the other was met with first, 0: not met yet
+  // (peer_disks.h).
+  uint64_t storage_id = 0, known_storage_id = 0;
 };
 
 // Each to each, by unicast: that it is there, what it heard by multicast, and how far away it is.
@@ -116,7 +119,8 @@ struct PulseFrame {
 };
 
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
-                           TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame>;
+                           TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
+                           Offer>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;

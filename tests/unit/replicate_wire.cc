@@ -88,8 +88,9 @@ std::vector<Frame> one_of_each() {
           Received{1, 2, 3},
           nak_frame(),
           HelloFrame{1, 2, 6},
-          WelcomeFrame{1, 2, 6},
-          PulseFrame{1, 2, 3, 4}};
+          WelcomeFrame{1, 2, 6, 3, 4},
+          PulseFrame{1, 2, 3, 4},
+          Offer{5, 3, 2}};
 }
 
 TEST(Wire, CarriesEveryFieldOfEveryFrame) {

@@ -1,0 +1,90 @@
+// Gives copies of this node's journal to nodes that ask for one: by TCP, at the node's own address.
+//
+// A thread that accepts, one for each client. None of them holds the node's mutex; what they read is
+// on disk, and is kept there meanwhile. Payments go first: the rate is bounded, the number of clients
+// is, and the time that a slow or silent one gets.
+#pragma once
+
+#include <list>
+#include <mutex>
+#include <thread>
+
+#include "daemon/catch_up_channel.h"
+#include "journal/copy_source.h"
+#include "journal/segment_holds.h"
+
+namespace casbook::daemon {
+
+// What it gives. Called from its threads; all of it outlives the server.
+struct CatchUpSupply {
+  const journal::Storage* storage = nullptr;
+  uint64_t journal_id = 0;
+  journal::SegmentHolds* holds = nullptr;
+  std::function<journal::CopySource::End()> end;  // of what is synced
+  std::function<std::vector<std::byte>(uint64_t base_index)> configuration = {};
+  std::function<bool(uint64_t node, uint64_t storage_id)> is_known_disk = {};
+};
+
+struct CatchUpServerOptions {
+  std::string address{};  // "10.0.0.1:7400"; TCP beside the datagrams of the same port
+  uint64_t cluster = 0, node = 0;
+  uint64_t shape = 0;
+  uint64_t bytes_per_second = 0;  // of each client; 0: as fast as it goes
+  uint32_t clients_max = 2;
+  ChannelOptions channel{};
+};
+
+class CatchUpServer {
+ public:
+  struct Counts {
+    uint64_t copies = 0;   // given whole
+    uint64_t broken = 0;   // begun, and broken off
+    uint64_t refused = 0;  // told no: busy, another shape or disk
+    uint64_t dropped = 0;  // without the key, of another version, forged
+    uint64_t bytes = 0;
+  };
+
+  // io_error: the address cannot be listened at.
+  static Result<std::unique_ptr<CatchUpServer>> open(const CatchUpServerOptions& options,
+                                                     const replicate::ClusterKey& key,
+                                                     const CatchUpSupply& supply);
+  ~CatchUpServer();
+  CatchUpServer(const CatchUpServer&) = delete;
+  CatchUpServer& operator=(const CatchUpServer&) = delete;
+
+  Counts counts() const;
+
+ private:
+  struct Client {
+    std::thread thread;
+    bool is_over = false;
+  };
+
+  CatchUpServer(const CatchUpServerOptions& options, const replicate::ClusterKey& key,
+                const CatchUpSupply& supply, arena::OsFile socket)
+      : options_(options), key_(key), supply_(supply), socket_(std::move(socket)) {}
+  void accept_all();
+  void begin_client(arena::OsFile socket);
+  void join_ended();
+  void serve(arena::OsFile socket);
+  Result<void> give(CatchUpChannel& channel, const CatchUpRequest& request);
+  Result<void> refuse(CatchUpChannel& channel, CatchUpAnswer answer);
+  CatchUpAnswer judge(const CatchUpRequest& request, uint64_t node) const;
+  bool must_stop() const;
+  template <class Change>
+  void count(Change change);
+
+  const CatchUpServerOptions options_;
+  const replicate::ClusterKey key_;
+  const CatchUpSupply supply_;
+  const arena::OsFile socket_;
+
+  mutable std::mutex mutex_;  // of all below
+  bool is_stopping_ = false;
+  Counts counts_;
+  uint32_t giving_ = 0;
+  std::list<Client> clients_;
+  std::thread acceptor_;
+};
+
+}  // namespace casbook::daemon

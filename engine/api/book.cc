@@ -88,13 +88,29 @@ Result<LedgerInfo> Book::find_ledger(std::string_view name) const {
   return api::judged(*core, api::once_covered(*core, core->accounts.find_ledger(name)));
 }
 
+namespace {
+
+bool is_covered(const api::Core& core, const LedgerInfo& ledger) {
+  // Relaxed: whoever follows has nothing but what a majority has, and whoever leads is asked.
+  const uint64_t role = core.store.replication().role.load_relaxed();
+  return !core.store.is_replicated() ||
+         role == static_cast<uint64_t>(arena::ReplicaRole::following) ||
+         api::wait_held(core, api::opening_of(core, ledger), Level::quorum, {});
+}
+
+}  // namespace
+
 std::vector<LedgerInfo> Book::ledgers() const {
   std::vector<LedgerInfo> list;
   const auto core = impl_->view();
   if (core->is_forked()) return list;
   const uint64_t opened = core->accounts.ledgers_opened();
-  for (uint32_t i = 0; i < opened; ++i)
-    if (auto ledger = core->accounts.ledger_at(i)) list.push_back(*ledger);
+  for (uint32_t i = 0; i < opened; ++i) {
+    auto ledger = core->accounts.ledger_at(i);
+    // Opened in this order: what a majority does not have yet, and may be undone, is at the end.
+    if (ledger && !is_covered(*core, *ledger)) break;
+    if (ledger) list.push_back(std::move(*ledger));
+  }
   return list;
 }
 

@@ -1,6 +1,7 @@
 #include "log/log_reader.h"
 
 #include "log/block_space.h"
+#include "log/durable.h"
 
 namespace casbook::log {
 
@@ -141,6 +142,9 @@ Position last_position(const commit::Store& store) {
     const Fetch result = fetch(store, end - 1, record);
     if (result == Fetch::got) return record.position;
     if (result == Fetch::damaged) return {};
+    // Just built from a journal: the ring is empty, and all there is is durable.
+    const Position durable = durable_position(store);
+    if (durable.lsn() + 1 == end) return durable;
   }
   return {};
 }

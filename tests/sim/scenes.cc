@@ -4,9 +4,14 @@
 //   few
 //       round trips, not in one for each; time shows it only where links are slow
 //   a leader that was cut off with a minority confirms no read once the others have gone on
+//   a leader whose disk is full hands over the lead until one takes it
+//   a follower that was started again counts for what it has, not for what it had
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "api/book_impl.h"
+#include "log/durable.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
 #include "support/hunt.h"
@@ -110,9 +115,61 @@ class Scene {
     }
     return false;
   }
+  // Its disk has no room for another segment, and the first word of that reaches nobody. Whether
+  // another leads in the end.
+  bool is_lead_handed_over() {
+    SimNode& full = *leader();
+    constexpr Operations kRoom = only(Operation::create) | only(Operation::allocate);
+    full.storage().fail(
+        {.operations = kRoom, .nth = 1, .error_number = ENOSPC, .is_lasting = true});
+    for (uint64_t to = 1; to <= nodes_.size(); ++to) network_.cut(full.id(), to);
+    pay(full, 2);  // shorter than an election timeout
+    network_.set_all(link_);
+    run_until([&] { return leader() && leader() != &full; }, 3);
+    return leader() != &full;
+  }
+  // Of five one is started again when it had told the leader of entries that its disk does not have
+  // yet; then one more gets them. How many have them when they are called quorum.
+  uint64_t count_those_who_have_the_quorum() {
+    SimNode& led = *leader();
+    SimNode& again = *nodes_[led.id() % nodes_.size()];
+    SimNode& later = *nodes_[(led.id() + 1) % nodes_.size()];
+    run_until([&] { return again.has_all_applied(); }, 5);
+    again.disk_ns = kSimSecond;
+    const int64_t long_after = events_.now() + 10 * kSimSecond;
+    for (auto& node : nodes_)
+      if (node.get() != &led && node.get() != &again) node->stop_until(long_after);
+    const uint64_t before = last_index(led);
+    pay(led, 1, 20);
+    const uint64_t index = last_index(led);
+    run_until([&] { return again.term_at(index) != 0; }, 1);
+    run_for(kSimMs);
+    again.kill();
+    for (const uint64_t other : {led.id(), again.id()})
+      for (const uint64_t one : {led.id(), again.id()})
+        network_.link(one, other).delay_ns = 5 * kSimMs;
+    again.start();
+    run_until([&] { return again.replicator().leader().has_value(); }, 1);
+    run_for(6 * kSimMs);
+    later.stop_until(events_.now());
+    const commit::Store& store = led.book().store();
+    run_until(
+        [&] {
+          return !led.is_leading() || log::quorum_position(store).lsn() + 1 >= log::log_end(store);
+        },
+        1);
+    uint64_t holders = 0;
+    for (auto& node : nodes_) holders += node->term_at(index) != 0;
+    return led.is_leading() && index > before ? holders : 0;
+  }
   const std::string& violation() const { return truth_.violation(); }
 
  private:
+  static uint64_t last_index(const SimNode& node) {
+    uint64_t index = node.replicator().commit_index();
+    while (node.term_at(index + 1) != 0) ++index;
+    return index;
+  }
   void cut_off(const std::set<uint64_t>& side) {
     for (uint64_t from = 1; from <= nodes_.size(); ++from)
       for (uint64_t to = 1; to <= nodes_.size(); ++to)
@@ -132,15 +189,15 @@ class Scene {
     const int64_t until = events_.now() + ns;
     run_until([&] { return events_.now() >= until; }, 1);
   }
-  void pay(SimNode& node) {
+  void pay(SimNode& node, int bursts = kBursts, uint64_t burst_size = kBurst) {
     auto core = api::open_core(node.directory(), SimBook::kName, arena::Access::read_write);
     if (!core) return;
     auto session = BookAccess::wrap(*core).open_session();
     const auto from = (*core)->accounts.find({*ExternalId::parse("account 0")});
     const auto to = (*core)->accounts.find({*ExternalId::parse("account 1")});
     if (!session || !from || !to) return;
-    for (int burst = 0; burst < kBursts; ++burst) {
-      for (uint64_t i = 0; i < kBurst; ++i)
+    for (int burst = 0; burst < bursts; ++burst) {
+      for (uint64_t i = 0; i < burst_size; ++i)
         (void)!session->pay(
             Payment({ExternalId::of_number(++paid_)}).debit(*from, 1).credit(*to, 1));
       node.demand();
@@ -178,6 +235,22 @@ TEST(StaleLeader, ThatStepsBackSinglyIsFound) {
   });
   std::printf("%s\n", found.c_str());
   EXPECT_NE(found, "");
+}
+
+TEST(FullLeader, HandsOverUntilAnotherTakesTheLead) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Scene cluster(3, {}, seed);
+    EXPECT_TRUE(cluster.is_lead_handed_over()) << "seed " << seed;
+    EXPECT_EQ(cluster.violation(), "");
+  }
+}
+
+TEST(RestartedFollower, CountsForWhatItHasNotForWhatItHad) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Scene cluster(5, {}, seed);
+    EXPECT_GE(cluster.count_those_who_have_the_quorum(), 3u) << "seed " << seed;
+    EXPECT_EQ(cluster.violation(), "");
+  }
 }
 
 std::string find_stale_read(uint64_t seeds) {

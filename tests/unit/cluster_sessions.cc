@@ -196,6 +196,25 @@ TEST_F(Cluster, NorByFindingIt) {
   EXPECT_GE(monotonic_ns() - began, 50'000'000);
 }
 
+TEST_F(Cluster, ALedgerThatNoMajorityHasIsNotListed) {
+  const Position covered = book_.book.position();
+  log::publish_quorum(store(), covered);
+  const size_t listed = book_.book.ledgers().size();
+  ASSERT_GT(listed, 0u);
+  {
+    const WillingMajority majority(store());
+    must(book_.session.open_ledger("GBP", 2));
+  }
+  ASSERT_EQ(book_.book.ledgers().size(), listed + 1);
+  lines().quorum.initialise(covered.value);  // as if it had not been published yet
+  const auto before = book_.book.ledgers();
+  ASSERT_EQ(before.size(), listed);
+  for (const LedgerInfo& ledger : before) EXPECT_NE(ledger.name, "GBP");
+  announce_following(store(), 1);
+  EXPECT_EQ(book_.book.ledgers().size(), listed + 1)
+      << "a follower has nothing that is not covered";
+}
+
 // --- reads that are linearizable ---
 
 TEST_F(Cluster, LeadingIsConfirmedByAMajority) {

@@ -59,6 +59,7 @@ TEST_F(FollowerRebuild, OfAllIsTheLeadersArena) {
   EXPECT_EQ(log::quorum_position(arena.store()), built.last);
   EXPECT_EQ(log::journal_of(arena.store()).id, kTestJournalId);
   Book book = must(Book::attach("book", directory_.path()));
+  EXPECT_EQ(book.position(), built.last) << "though the ring has no record";
   EXPECT_EQ(book.status().cluster.role, "following");
   EXPECT_EQ(must(book.balance(leader_.accounts[0])).available,
             leader_.book.available(leader_.accounts[0]));

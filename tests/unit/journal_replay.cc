@@ -117,6 +117,23 @@ TEST_F(JournalReplay, BeginsInTheMiddleOfAnEntry) {
   }
 }
 
+// Behind it somebody may be writing.
+TEST_F(JournalReplay, LooksAtNothingBehindTheEntryThatItIsToEndWith) {
+  write_segments(disk_, live_.arena.mapping(), all());
+  const std::string first = segment_name(1);
+  std::vector<std::byte> content = disk_.content(first);
+  const uint64_t second_entry = 2 * kBlockBytes;
+  content[second_entry + 100] ^= std::byte{1};
+  disk_.put(first, content);
+  for (const uint64_t to : {1, 6, 7}) {
+    twin_.clear();
+    const auto replayed = replay(twin_.store(), disk_, kTestJournalId, 1, to);
+    ASSERT_TRUE(replayed) << to << ": " << replayed.error().message();
+    EXPECT_EQ(replayed->records, 7u);
+  }
+  EXPECT_EQ(code_of(replay(twin_.store(), disk_, kTestJournalId, 1, 8)), Code::damaged);
+}
+
 // What was before it does not come: of that the checkpoint knows more.
 TEST_F(JournalReplay, LeavesOutWhatIsBeforeItsBegin) {
   write_segments(disk_, live_.arena.mapping(), all(), {.per_entry = 10, .per_segment = 1000});

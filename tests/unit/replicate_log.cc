@@ -168,6 +168,57 @@ TEST(ReplicateLog, ReadsBackWhatLeftTheMemory) {
   EXPECT_FALSE(disk.log().entry(210));
 }
 
+// A follower far behind asks for all, entry by entry and each in pieces. The disk is read about as
+// often as by somebody who reads the journal once.
+TEST(ReplicateLog, ReadsNoSegmentAnewForEachPieceThatIsAskedFor) {
+  constexpr uint64_t kEntries = 500, kPieces = 4;
+  constexpr Operations kReading =
+      only(Operation::list) | only(Operation::open) | only(Operation::read);
+  FaultyStorage storage(7);
+  LogOnDisk disk(storage);
+  ASSERT_TRUE(disk.open(4096));
+  disk.append(2, kEntries - 1, 2);
+  ASSERT_TRUE(disk.drive());
+  disk.log().used(kEntries);
+  const uint64_t begun = storage.count(kReading);
+  auto segments = journal::list_segments(storage, kJournal);
+  ASSERT_TRUE(segments);
+  ASSERT_GT(segments->size(), 5u);
+  journal::EntryReader once(storage, *std::move(segments));
+  for (auto read = once.next(); read && *read;) read = once.next();
+  const uint64_t needed = storage.count(kReading) - begun;
+  for (uint64_t i = 2; i < kEntries; ++i)
+    for (uint64_t piece = 0; piece < kPieces; ++piece) ASSERT_TRUE(disk.log().entry(i)) << i;
+  EXPECT_LT(storage.count(kReading) - begun - needed, 3 * needed);
+}
+
+// What is on disk leaves the memory also while nobody has applied it, and is there when it is.
+TEST(ReplicateLog, HoldsNoMoreInMemoryForABookThatLags) {
+  FaultyStorage storage(8);
+  LogOnDisk disk(storage);
+  ASSERT_TRUE(disk.open(4096));
+  disk.append(2, 200, 2);
+  ASSERT_TRUE(disk.drive());
+  disk.log().used(1);
+  const uint64_t begun = storage.count(only(Operation::read));
+  const EntryPtr entry = disk.log().entry(2);
+  EXPECT_TRUE(is_equal(entry, disk.make(2, 2, entry->first_lsn)));
+  EXPECT_GT(storage.count(only(Operation::read)), begun);
+}
+
+TEST(ReplicateLog, KnowsThePositionOfItsBase) {
+  FaultyStorage storage(9);
+  LogOnDisk disk(storage);
+  ASSERT_TRUE(disk.open());
+  disk.append(2, 100, 2);
+  ASSERT_TRUE(disk.drive());
+  disk.log().used(101);
+  const Position at = disk.log().position_at(50);
+  ASSERT_NE(at, Position{});
+  ASSERT_TRUE(disk.log().compact(50));
+  EXPECT_EQ(disk.log().position_at(50), at);
+}
+
 TEST(ReplicateLog, Compacts) {
   FaultyStorage storage(6);
   LogOnDisk disk(storage);

@@ -324,11 +324,8 @@ TEST_F(ReplicaApply, WhoLedAndLostNothingFollowsInPlace) {
   apply_all(follower_, leader_.entries());
   must(follower_->promote(4));
   must(follower_->seal(4));
-  ReplicaArena third = [&] {
-    static FollowerBook* book = nullptr;
-    book = new FollowerBook(leader_.replica.mapping());
-    return book->open();
-  }();
+  FollowerBook book(leader_.replica.mapping());
+  ReplicaArena third = book.open();
   apply_all(third, leader_.entries());
   const LogEntry led = must(follower_->take(log::log_end(leader_.store()), 1 << 20));
   EXPECT_EQ(led.count, 2u);

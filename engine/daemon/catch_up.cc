@@ -97,8 +97,7 @@ bool CatchUp::is_ready() const {
   return copy_ != nullptr;
 }
 
-void CatchUp::look(const std::optional<replicate::Replicator::CatchUp>& wanted,
-                   const OwnLog& own) {
+void CatchUp::look(const std::optional<replicate::Replicator::CatchUp>& wanted, const OwnLog& own) {
   std::unique_ptr<CopyTarget> late;
   {
     const std::lock_guard lock(mutex_);
@@ -209,9 +208,9 @@ Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
         return written.error();
       if (auto installed = journal::install(*node.storage, (*copy)->installation()); !installed)
         return installed.error();
-      log_event(Severity::info, "copy_installed",
-                {{"position", (*copy)->begin().position},
-                 {"last_index", (*copy)->begin().end_index}});
+      log_event(
+          Severity::info, "copy_installed",
+          {{"position", (*copy)->begin().position}, {"last_index", (*copy)->begin().end_index}});
       return true;
     }
     log_event(Severity::warn, "copy_failed",

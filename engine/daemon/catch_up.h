@@ -72,8 +72,8 @@ Result<uint64_t> segments_before_copy(const journal::Storage& storage);
 journal::OfferedLog offered_by(const journal::CopyTarget& copy);
 
 // A new node's journal, from any of the nodes of its configuration that gives it one; tried until
-// then. False: told to stop before. Errors: this node's own disk; foreign_journal: it is known there
-// with another disk.
+// then. False: told to stop before. Errors: this node's own disk; foreign_journal: it is known
+// there with another disk.
 Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
                           const replicate::ClusterKey& key, const CatchUp::Node& node,
                           const StopSignal& stop);

@@ -22,8 +22,9 @@ namespace {
 constexpr int kSliceMs = 50;
 
 Error broken(const char* call, int error_number) {
-  return {.code = Code::io_error,
-          .detail = std::string("catch-up connection: ") + call + ": " + std::strerror(error_number)};
+  return {
+      .code = Code::io_error,
+      .detail = std::string("catch-up connection: ") + call + ": " + std::strerror(error_number)};
 }
 
 Error not_believed(const char* why) {

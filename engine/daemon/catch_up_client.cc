@@ -23,8 +23,8 @@ Result<void> fetch(const replicate::ClusterKey& key, const CatchUpQuestion& ques
   std::vector<std::byte> plain;
   bool is_last = false;
   if (auto received = channel->receive(plain, is_last); !received) return received;
-  const bool is_yes = plain.size() == 1 && !is_last &&
-                      plain[0] == static_cast<std::byte>(CatchUpAnswer::yes);
+  const bool is_yes =
+      plain.size() == 1 && !is_last && plain[0] == static_cast<std::byte>(CatchUpAnswer::yes);
   if (!is_yes) return refused(question, plain);
   // Bounded by the copy; each frame has its time.
   for (;;) {

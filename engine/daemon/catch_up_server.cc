@@ -80,8 +80,8 @@ Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOp
   if (bind(listening.fd(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return cannot_listen(options.address, "bind");
   if (listen(listening.fd(), 16) != 0) return cannot_listen(options.address, "listen");
-  auto server = std::unique_ptr<CatchUpServer>(
-      new CatchUpServer(options, key, supply, std::move(listening)));
+  auto server =
+      std::unique_ptr<CatchUpServer>(new CatchUpServer(options, key, supply, std::move(listening)));
   server->acceptor_ = std::thread([raw = server.get()] { raw->accept_all(); });
   return server;
 }
@@ -157,10 +157,9 @@ void CatchUpServer::begin_client(OsFile socket) {
 void CatchUpServer::serve(OsFile socket) {
   ChannelOptions channel_options = options_.channel;
   channel_options.must_stop = [this] { return must_stop(); };
-  auto channel =
-      CatchUpChannel::accept(std::move(socket), key_,
-                             {.cluster = options_.cluster, .client = 0, .server = options_.node},
-                             channel_options);
+  auto channel = CatchUpChannel::accept(
+      std::move(socket), key_, {.cluster = options_.cluster, .client = 0, .server = options_.node},
+      channel_options);
   if (!channel) return count([](Counts& counts) { ++counts.dropped; });
   std::vector<std::byte> plain;
   bool is_last = false;
@@ -206,14 +205,14 @@ Result<void> CatchUpServer::refuse(CatchUpChannel& channel, CatchUpAnswer answer
 
 Result<void> CatchUpServer::give(CatchUpChannel& channel, const CatchUpRequest& request) {
   const int64_t begun = base::monotonic_ns();
-  journal::SegmentHolds::Hold hold = supply_.holds->hold();
+  const auto hold = supply_.holds->hold();
   auto source = journal::CopySource::open(*supply_.storage, supply_.journal_id, supply_.end(),
                                           supply_.configuration);
   if (!source) {
     (void)!refuse(channel, CatchUpAnswer::cannot);
     return source.error();
   }
-  hold.narrow((*source)->begin().base_next_lsn);
+  hold->narrow((*source)->begin().base_next_lsn);
   log_event(Severity::info, "copy_begun",
             {{"to", channel.peer()},
              {"from_index", request.last_index},

@@ -1,8 +1,8 @@
 // Gives copies of this node's journal to nodes that ask for one: by TCP, at the node's own address.
 //
-// A thread that accepts, one for each client. None of them holds the node's mutex; what they read is
-// on disk, and is kept there meanwhile. Payments go first: the rate is bounded, the number of clients
-// is, and the time that a slow or silent one gets.
+// A thread that accepts, one for each client. None of them holds the node's mutex; what they read
+// is on disk, and is kept there meanwhile. Payments go first: the rate is bounded, the number of
+// clients is, and the time that a slow or silent one gets.
 #pragma once
 
 #include <list>

@@ -64,8 +64,8 @@ Result<void> CopySource::find_base(uint64_t journal_id) {
   const SegmentHeader& header = segments->front().header;
   // Segments without a record may be gone before there is a checkpoint.
   if (!checkpoint_) begin_.committed_index = std::max<uint64_t>(header.first_index - 1, 1);
-  const bool has_all = checkpoint_ ? header.first_index <= begin_.committed_index + 1
-                                   : header.next_lsn == 1;
+  const bool has_all =
+      checkpoint_ ? header.first_index <= begin_.committed_index + 1 : header.next_lsn == 1;
   if (!has_all)
     return missing(storage_, "it begins with entry " + std::to_string(header.first_index) +
                                  ", and entry " + std::to_string(begin_.committed_index) +

@@ -20,14 +20,14 @@ class CopySource {
   };
   // Of the entry before the first that is sent: the bytes of the file `configuration`, or none.
   using Configuration = std::function<std::vector<std::byte>(uint64_t base_index)>;
-  // All up to entry `end` is synced. Errors: damaged: no sound checkpoint and the log does not begin
-  // with entry 1, or entries are missing; those of the storage.
+  // All up to entry `end` is synced. Errors: damaged: no sound checkpoint and the log does not
+  // begin with entry 1, or entries are missing; those of the storage.
   static Result<std::unique_ptr<CopySource>> open(const Storage& storage, uint64_t journal_id,
                                                   const End& end,
                                                   const Configuration& configuration = {});
 
-  // The next message into `into`; false: that was the last. Errors: damaged: what was to be sent was
-  // cut off meanwhile, or is; those of the storage.
+  // The next message into `into`; false: that was the last. Errors: damaged: what was to be sent
+  // was cut off meanwhile, or is; those of the storage.
   Result<bool> next(std::vector<std::byte>& into);
   const CopyBegin& begin() const { return begin_; }
 

@@ -48,7 +48,8 @@ Result<std::unique_ptr<CopyTarget>> CopyTarget::open(Storage& storage,
 }
 
 Error CopyTarget::unsound(const std::string& what) const {
-  return {.code = Code::damaged, .detail = "the copy that came for " + storage_.describe() + ": " + what};
+  return {.code = Code::damaged,
+          .detail = "the copy that came for " + storage_.describe() + ": " + what};
 }
 
 Result<void> CopyTarget::take(std::span<const std::byte> message) {
@@ -115,9 +116,8 @@ Result<void> CopyTarget::take_configuration(const CopyConfiguration& configurati
 
 Result<void> CopyTarget::begin_entries() {
   phase_ = Phase::entries;
-  const JournalEnd base{.index = begin_.base_index,
-                        .term = begin_.base_term,
-                        .next_lsn = begin_.base_next_lsn};
+  const JournalEnd base{
+      .index = begin_.base_index, .term = begin_.base_term, .next_lsn = begin_.base_next_lsn};
   auto appender = Appender::open(incoming_, options_.journal_id, options_.shape, base,
                                  {.segment_bytes = options_.segment_bytes,
                                   .buffers = 2,
@@ -213,7 +213,8 @@ Result<void> CopyTarget::read_back() {
 }
 
 bool CopyTarget::is_whole() const {
-  return is_whole_ || (last_index_ > begin_.base_index && base::mutated(Mutant::copy_installed_half));
+  return is_whole_ ||
+         (last_index_ > begin_.base_index && base::mutated(Mutant::copy_installed_half));
 }
 
 Installation CopyTarget::installation() const {

@@ -1,6 +1,6 @@
 // The receiver's side of a copy: makes a journal of its own from the messages, under names that
-// nobody looks at (`incoming.*`), and says when it is whole and sound. installation.h puts it in the
-// place of the journal that is there.
+// nobody looks at (`incoming.*`), and says when it is whole and sound. installation.h puts it in
+// the place of the journal that is there.
 //
 // One thread at a time. Writes and syncs the disk, so it blocks. A crash or an error leaves files
 // that discard_copy() removes.
@@ -16,8 +16,8 @@
 namespace casbook::journal {
 
 struct CopyTargetOptions {
-  uint64_t journal_id = 0;  // of the journal that it is going to be
-  BookShape shape{};        // of its book; the same cells as the sender's
+  uint64_t journal_id = 0;       // of the journal that it is going to be
+  BookShape shape{};             // of its book; the same cells as the sender's
   uint64_t segments_before = 0;  // the numbers of its segments come behind those that are there
   uint64_t segment_bytes = kSegmentBytesDefault;
   std::function<bool()> must_stop = [] { return false; };

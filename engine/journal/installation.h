@@ -28,8 +28,8 @@ struct Installation {
 // Marks the copy, and puts it in place. Nobody uses the journal meanwhile. Errors: those of the
 // storage; then the next start goes on. Blocking.
 Result<void> install(Storage& storage, const Installation& installation);
-// What every start does first: finishes an installation that was marked, and removes a copy that was
-// not. True: there was one to finish. Errors: damaged: the mark is none; those of the storage.
+// What every start does first: finishes an installation that was marked, and removes a copy that
+// was not. True: there was one to finish. Errors: damaged: the mark is none; those of the storage.
 Result<bool> finish_installation(Storage& storage);
 // Removes what is there of a copy.
 Result<void> discard_copy(Storage& storage);
@@ -45,8 +45,8 @@ struct OfferedLog {
 };
 // Whether nothing that this node acknowledged is lost with its own log (../replicate/PROTOCOL.md,
 // section 16): the copy is at least as up to date, as with votes; and it has what this node told
-// leaders of its current term, for all of its own log is behind what is committed there, or the copy
-// has an entry of that term or a later one.
+// leaders of its current term, for all of its own log is behind what is committed there, or the
+// copy has an entry of that term or a later one.
 bool may_install(const OfferedLog& copy, const OwnLog& own);
 
 }  // namespace casbook::journal

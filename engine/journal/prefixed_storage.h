@@ -1,5 +1,6 @@
 // Files of a storage whose names begin with a prefix, seen as a storage of their own: a journal in
-// the making beside the one that is in use, in the same directory, so that it gets there by renames.
+// the making beside the one that is in use, in the same directory, so that it gets there by
+// renames.
 #pragma once
 
 #include "journal/storage.h"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 
 namespace casbook::journal {
@@ -33,10 +34,10 @@ class SegmentHolds {
   };
 
   // At first all that is there.
-  Hold hold() {
+  std::unique_ptr<Hold> hold() {
     const std::lock_guard lock(mutex_);
     from_[++last_id_] = 0;
-    return Hold(*this, last_id_);
+    return std::make_unique<Hold>(*this, last_id_);
   }
   // Segments with records from this LSN on have to stay; UINT64_MAX: none.
   uint64_t lowest() const {

@@ -1,6 +1,6 @@
 // Which disk each node of the cluster was first met with. A node that lost its disk has forgotten
-// whom it voted for and what it acknowledged; under its old id it would break what Raft's majorities
-// rest on. So an id stands for one disk, until it is removed from the cluster.
+// whom it voted for and what it acknowledged; under its old id it would break what Raft's
+// majorities rest on. So an id stands for one disk, until it is removed from the cluster.
 //
 // Every directory has a random number of its own (journal/state_file.h). It is pinned, synced, when
 // a node of that id has proven for the first time that it lives and knows the key (PROTOCOL.md,
@@ -20,8 +20,8 @@ class PeerDisks {
  public:
   static constexpr size_t kMax = 64;
 
-  // The file `peers` of that storage; none yet: nobody was met. Errors: damaged, format_newer, those
-  // of the storage.
+  // The file `peers` of that storage; none yet: nobody was met. Errors: damaged, format_newer,
+  // those of the storage.
   static Result<PeerDisks> open(journal::Storage& storage);
 
   // False: that node was met with another disk, or the disk here fails (failure()). A node whose

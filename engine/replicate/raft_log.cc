@@ -109,6 +109,8 @@ void RaftLog::note(const EntryPtr& entry, const JournalEnd& end) {
                      .next_lsn = entry->first_lsn + entry->count,
                      .last_record = entry->count ? entry->last() : before,
                      .type = entry->type,
+                     .bytes = (places_.empty() ? base_bytes_ : places_.back().bytes) +
+                              entry->body.size(),
                      .memory = entry,
                      .end = end});
   if (memory_bytes_ == 0) oldest_in_memory_ = entry->index;
@@ -214,6 +216,12 @@ bool RaftLog::holds(Position position) const {
   return index <= last() && place(index).term == position.term();
 }
 
+uint64_t RaftLog::bytes_behind(uint64_t index) const {
+  const std::lock_guard lock(mutex_);
+  if (places_.empty() || index >= last()) return 0;
+  return places_.back().bytes - (index <= base_.index ? base_bytes_ : place(index).bytes);
+}
+
 bool RaftLog::begins_behind(uint64_t next_lsn) const {
   const std::lock_guard lock(mutex_);
   return next_lsn < base_.next_lsn && !base::mutated(base::Mutant::arena_behind_base_kept);
@@ -234,6 +242,7 @@ bool RaftLog::compact(uint64_t index) {
     if (at.end.index == 0) return false;
     base_ = at.end;
     base_last_ = at.last_record;
+    base_bytes_ = at.bytes;
     if (at.memory) memory_bytes_ -= at.memory->body.size() + sizeof(LogEntry);
     places_.pop_front();
   }

@@ -66,6 +66,8 @@ class RaftLog : public EntrySource {
   // Segments with entries up to here are gone, or will not be read again. False: some of them are
   // not used or not persisted yet.
   bool compact(uint64_t index);
+  // Of the bodies of the entries behind `index`.
+  uint64_t bytes_behind(uint64_t index) const;
   // Entries up to here may leave the memory.
   void used(uint64_t index);
 
@@ -86,6 +88,7 @@ class RaftLog : public EntrySource {
     uint64_t next_lsn;     // behind it
     Position last_record;  // at or before it
     journal::EntryType type;
+    uint64_t bytes;  // of all bodies up to here, since it was opened
     EntryPtr memory;          // null: on disk only
     journal::JournalEnd end;  // behind it on disk; index 0: not there yet
   };
@@ -122,6 +125,7 @@ class RaftLog : public EntrySource {
   uint64_t used_ = 0;
   uint64_t memory_bytes_ = 0, oldest_in_memory_ = 1;
   uint64_t cuts_ = 0;   // how often entries were replaced
+  uint64_t base_bytes_ = 0;
   Position base_last_;  // the last record at or before the base; {}: not known
 
   // Reading back, one after the other.

@@ -16,6 +16,7 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr uint64_t kEntriesUnderWay = 2;
 constexpr uint64_t kRecordsWorthAnEntry = 64;
 constexpr size_t kRoundsKept = 256;
+constexpr int64_t kRefusedNs = 300 * kNsPerMs;
 
 // What another node says against the rules is dropped.
 bool is_fatal(const Error& error) {
@@ -33,7 +34,8 @@ Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& stora
       state_(state),
       log_(log),
       book_(book),
-      disks_(std::move(disks)) {
+      disks_(std::move(disks)),
+      laggards_(options.lag) {
   for (const Server& server : options.configuration.servers)
     if (server.id != options.self.id) followers_.push_back({.id = server.id});
 }
@@ -84,10 +86,13 @@ Result<void> Replicator::receive(std::span<const std::byte> datagram, int64_t no
 }
 
 // Under an id that another disk had, this node would vote twice and deny what it acknowledged.
-Result<void> Replicator::check_disks() const {
+// It takes part in nothing any more, and ends when the others have learned of it.
+Result<void> Replicator::check_disks() {
   if (disks_.failure()) return *disks_.failure();
   const uint64_t by = transport_->refused_by();
   if (by == 0) return {};
+  if (refused_since_ns_ == 0) refused_since_ns_ = now_ns_;
+  if (now_ns_ - refused_since_ns_ < kRefusedNs) return {};
   return Error{.code = Code::foreign_journal,
                .detail = "node " + std::to_string(by) + " knows node " +
                          std::to_string(options_.self.id) +
@@ -104,6 +109,8 @@ Result<void> Replicator::hand_to_disk() {
 Result<void> Replicator::tick(int64_t now_ns) {
   now_ns_ = now_ns;
   transport_->tick(now_ns);
+  if (auto known = check_disks(); !known) return known;
+  if (transport_->refused_by() != 0) return {};
   if (now_ms() >= consensus_->deadline_ms()) {
     auto update = consensus_->timeout(now_ms());
     if (update || is_fatal(update.error()))
@@ -117,6 +124,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
 }
 
 int64_t Replicator::deadline_ns() const {
+  if (refused_since_ns_ != 0) return std::min(now_ns_ + 10 * kNsPerMs, transport_->deadline_ns());
   const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
   const int64_t deadline = std::min(consensus, transport_->deadline_ns());
   return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
@@ -179,7 +187,7 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   now_ns_ = now_ns;
   // Promoting too: behind OPEN the leases are renewed, and their records need the room of the ring.
   const bool is_open = standing_ == Standing::leading || standing_ == Standing::promoting;
-  if (!is_open || !is_window_open()) return false;
+  if (!is_open || !is_window_open() || now_ns < laggards_.may_take_ns()) return false;
   if (book_.confirm_asked() > confirm_sent_) begin_round();
   const uint64_t next = log_.next_lsn();
   const uint64_t end = book_.end_lsn();
@@ -196,6 +204,9 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   auto update = consensus_->submit(std::move(entry), now_ms());
   // The lead is being handed over: the book still has the records.
   if (!update && update.error().code == Code::not_leader) return false;
+  laggards_.took(
+      laggards_.is_anybody_lagging(now_ns, options_.consensus.election_timeout_ms * kNsPerMs),
+      now_ns);
   in_flight_.emplace_back(index, bytes);
   window_bytes_ += bytes;
   if (auto done = carry_out(std::move(update)); !done) return done.error();
@@ -204,7 +215,7 @@ Result<bool> Replicator::collect(int64_t now_ns) {
 }
 
 void Replicator::on_message(uint64_t from, Message&& message) {
-  if (failure_) return;
+  if (failure_ || transport_->refused_by() != 0) return;
   if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
   if (const auto* offer = std::get_if<Offer>(&message)) return on_offer(from, *offer);
   if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
@@ -261,6 +272,25 @@ void Replicator::on_received(uint64_t from, const Received& received) {
   note_rounds();
   tell_progress();
   prove_contact(from);
+  if (const Follower* const follower = find_follower(from)) note_lag(*follower);
+}
+
+void Replicator::note_lag(const Follower& follower) {
+  const uint64_t index = std::max(follower.received, consensus_->match_index(follower.id));
+  if (index != 0) laggards_.note(follower.id, log_.bytes_behind(index), now_ns_);
+}
+
+// To those that are out of the stream no entries go, so they ask for none: they hear that the leader
+// is there, and that they may have a copy.
+void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
+  if (role_ != Role::leader) return;
+  const uint64_t commit = consensus_->commit_index();
+  for (size_t i = 0, count = messages.size(); i < count; ++i) {
+    auto* const append = std::get_if<AppendEntries>(&messages[i].message);
+    if (!append || append->count == 0 || !laggards_.is_out(messages[i].to)) continue;
+    append->count = 0;
+    messages.push_back({messages[i].to, Offer{term_, commit, log_.term_at(commit)}});
+  }
 }
 
 void Replicator::on_offer(uint64_t from, const Offer& offer) {
@@ -323,6 +353,7 @@ Result<void> Replicator::carry_out(Result<Update>&& update) {
   note_role();
   for (Outgoing& out : update->messages)
     if (auto* append = std::get_if<AppendEntries>(&out.message)) append->round = round_;
+  spare_laggards(update->messages);
   if (!update->messages.empty()) transport_->send(update->messages, now_ns_);
   tell_progress();
   return {};
@@ -344,6 +375,7 @@ void Replicator::note_role() {
 void Replicator::lead() {
   ++counts_.elections;
   for (Follower& follower : followers_) follower.received = 0, follower.round = 0;
+  laggards_.begin();
   rounds_.clear();
   in_flight_.clear(), window_bytes_ = 0;
   next_round_ns_ = now_ns_;

@@ -20,6 +20,7 @@
 #include <array>
 
 #include "journal/state_file.h"
+#include "replicate/laggards.h"
 #include "replicate/peer_disks.h"
 #include "replicate/raft_log.h"
 #include "replicate/transport.h"
@@ -55,6 +56,7 @@ struct ReplicatorOptions {
   // Not committed yet, at most; bounds what a deposed leader has to unlearn entry by entry (D4).
   uint64_t window_entries = 4096;
   uint64_t window_bytes = 4ull << 20;
+  LagLimits lag{};
 };
 
 enum class Standing { following, promoting, leading, sealed };
@@ -148,11 +150,13 @@ class Replicator {
   void on_message(uint64_t from, Message&& message);
   void on_received(uint64_t from, const Received& received);
   void on_offer(uint64_t from, const Offer& offer);
+  void note_lag(const Follower& follower);
+  void spare_laggards(std::vector<Outgoing>& messages);
   Follower* find_follower(uint64_t node);
   void note_result(uint64_t from, const AppendResult& result);
   void prove_contact(uint64_t from);
   Result<void> hand_over();
-  Result<void> check_disks() const;
+  Result<void> check_disks();
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();
@@ -178,6 +182,7 @@ class Replicator {
   PeerDisks disks_;
   std::unique_ptr<Transport> transport_;
   std::optional<Error> failure_;  // met inside a delivery
+  int64_t refused_since_ns_ = 0;  // for its disk; 0: not
   int64_t now_ns_ = 0;
 
   Standing standing_ = Standing::following;
@@ -196,6 +201,7 @@ class Replicator {
   uint64_t leader_term_told_ = 0;
 
   std::vector<Follower> followers_;
+  Laggards laggards_;
   uint64_t round_ = 0, confirm_sent_ = 0;
   std::deque<Round> rounds_;
   int64_t next_round_ns_ = 0;

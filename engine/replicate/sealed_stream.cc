@@ -91,8 +91,8 @@ void SealedStream::derive(bool is_client) {
        down = keyed("casbook stream key of the server");
   auto& own = is_client ? up : down;
   state_->in_key = is_client ? down : up;
-  std::byte* const header = is_client ? proof_.data() + kProofBytes
-                                      : welcome_.data() + kWelcomeProven + kProofBytes;
+  std::byte* const header =
+      is_client ? proof_.data() + kProofBytes : welcome_.data() + kWelcomeProven + kProofBytes;
   crypto_secretstream_xchacha20poly1305_init_push(&state_->out, raw(header), raw(own.data()));
   sodium_memzero(up.data(), up.size());
   sodium_memzero(down.data(), down.size());
@@ -140,8 +140,7 @@ std::optional<SealedStream> SealedStream::accept(const ClusterKey& key, const St
       get_at<uint64_t>(hello, 24) != name.server)
     return std::nullopt;
   SealedStream stream(
-      key,
-      {.cluster = name.cluster, .client = get_at<uint64_t>(hello, 16), .server = name.server});
+      key, {.cluster = name.cluster, .client = get_at<uint64_t>(hello, 16), .server = name.server});
   std::memcpy(stream.hello_.data(), hello.data(), hello.size());
   const std::span<std::byte> welcome = stream.welcome_;
   put_at(welcome, 0, Head{});
@@ -157,9 +156,8 @@ bool SealedStream::take_proof(std::span<const std::byte> proof) {
   if (proof.size() != kStreamProofBytes) return false;
   const auto expected = keyed("casbook stream proof of the client");
   if (sodium_memcmp(expected.data(), proof.data(), kProofBytes) != 0) return false;
-  return crypto_secretstream_xchacha20poly1305_init_pull(&state_->in,
-                                                         raw(proof.data() + kProofBytes),
-                                                         raw(state_->in_key.data())) == 0;
+  return crypto_secretstream_xchacha20poly1305_init_pull(
+             &state_->in, raw(proof.data() + kProofBytes), raw(state_->in_key.data())) == 0;
 }
 
 // --- frames ---

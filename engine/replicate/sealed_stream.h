@@ -42,7 +42,8 @@ class SealedStream {
   std::span<const std::byte> proof() const { return proof_; }
 
   // --- server
-  // Nothing: no hello of this version, or for another node or cluster. `name.client` is not looked at.
+  // Nothing: no hello of this version, or for another node or cluster. `name.client` is not looked
+  // at.
   static std::optional<SealedStream> accept(const ClusterKey& key, const StreamName& name,
                                             std::span<const std::byte> hello);
   // What that version of a hello would be: to tell a newer program from noise.

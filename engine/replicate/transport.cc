@@ -141,6 +141,7 @@ bool Transport::Impl::is_of_known_disk(uint64_t node, const WelcomeFrame& frame)
     refused_by = node;
     return false;
   }
+  if (refused_by != 0) return false;
   if (options.disks->admit(node, frame.storage_id)) return true;
   ++counts.refused_disks;
   refused_node = node;

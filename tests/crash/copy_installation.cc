@@ -39,8 +39,7 @@ class Node {
 
   Result<void> take(const CopyMessages& messages) {
     auto target = CopyTarget::open(
-        storage,
-        {.journal_id = kOwn, .segments_before = 100, .segment_bytes = kCopySegmentBytes});
+        storage, {.journal_id = kOwn, .segments_before = 100, .segment_bytes = kCopySegmentBytes});
     if (!target) return target.error();
     for (const auto& message : messages)
       if (auto taken = (*target)->take(message); !taken) return taken;
@@ -176,7 +175,9 @@ TEST(MayInstall, NothingThatWasAcknowledgedIsLost) {
       {{100, 5, 80}, {90, 4, 5}, true, "has an entry of the term that this node is in"},
       {{100, 5, 80}, {101, 5, 5}, false, "this node has more of that term"},
       {{100, 5, 80}, {90, 6, 6}, false, "this node has an entry of a later term"},
-      {{100, 5, 80}, {90, 4, 6}, false,
+      {{100, 5, 80},
+       {90, 4, 6},
+       false,
        "what this node acknowledged to the leader of term 6 may not be in it"},
       {{100, 5, 80}, {70, 4, 6}, true, "whatever it acknowledged, it is committed there"},
       {{100, 7, 80}, {90, 4, 6}, true, "of a later term than any leader it knows"},

@@ -98,8 +98,7 @@ class CopiedLog {
                                      std::to_string(entry->first_lsn) + " " +
                                      std::to_string(entry->count) + " "
                                : "missing";
-      if (entry)
-        text.append(reinterpret_cast<const char*>(entry->body.data()), entry->body.size());
+      if (entry) text.append(reinterpret_cast<const char*>(entry->body.data()), entry->body.size());
       all.push_back(text);
     }
     return all;

@@ -6,6 +6,8 @@
 #include "api/plan.h"
 #include "book/book_time.h"
 #include "commit/executor.h"
+#include "daemon/follower_arena.h"
+#include "journal/checkpoint.h"
 #include "lease/leases.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
@@ -123,6 +125,38 @@ Result<void> SimBook::rebuild(replicate::RaftLog& log, Position committed) {
     if (auto applied = apply(*entry); !applied) return applied;
   }
   return {};
+}
+
+Result<void> SimBook::make_empty() {
+  (void)!arena::destroy(options_.directory, kName);
+  if (auto created = create(); !created) return created;
+  if (auto opened = open_arena(arena_); !opened) return opened;
+  return begin_following();
+}
+
+Result<void> SimBook::rebuild_from(journal::Storage& storage, uint64_t promised_term,
+                                   Position committed) {
+  const auto names = journal::list_checkpoints(storage);
+  if (!names) return names.error();
+  uint64_t lsn = committed.lsn();
+  for (const std::string& name : *names)
+    lsn = std::max(lsn, journal::checkpoint_position(name).value_or(Position{}).lsn());
+  auto request = api::plan_arena(kName, create_options(options_.directory));
+  if (!request) return request.error();
+  request->geometry.hash_seed = kHashSeed;
+  if (is_open()) replicate::announce_role(store(), ReplicaRole::sealed);
+  auto rebuilt = daemon::rebuild_follower(storage, *request,
+                                          {.shm_directory = options_.directory,
+                                           .journal_id = options_.journal_id,
+                                           .promised_term = promised_term,
+                                           .cluster = options_.cluster,
+                                           .node = options_.node,
+                                           .to_lsn = lsn,
+                                           .replaced = is_open() ? &store() : nullptr});
+  if (!rebuilt) return rebuilt.error();
+  let_go();
+  if (auto opened = open_arena(arena_); !opened) return opened;
+  return begin_following();
 }
 
 Result<void> SimBook::apply(const LogEntry& entry) {

@@ -35,6 +35,10 @@ class SimBook final : public replicate::HostedBook {
   Result<bool> attach();
   // A new arena of the entries up to `committed` of the log, in the place of the one there.
   Result<void> rebuild(replicate::RaftLog& log, Position committed);
+  // The same from checkpoint and journal, at least up to the checkpoint.
+  Result<void> rebuild_from(journal::Storage& storage, uint64_t promised_term, Position committed);
+  // An empty one, where nothing is.
+  Result<void> make_empty();
   Result<void> apply(const replicate::LogEntry& entry);
   Result<void> promote(uint64_t term);
   // The daemon is gone; the arena stays.

@@ -135,6 +135,7 @@ void Cluster::begin() {
                        .entry_bytes_max = entry_bytes,
                        .window_entries = random_.one_in(4) ? 16ull : 4096,
                        .is_multicast = is_multicast,
+                       .is_compacting = options_.seed % 2 == 0,
                        .bug = options_.bug,
                        .directory = directory_.path() + "/" + std::to_string(id)}));
   truth_.set_holds([this](uint64_t node, uint64_t index,
@@ -148,6 +149,7 @@ void Cluster::begin() {
           .seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
   faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, random_.next());
   for (auto& node : nodes_) {
+    node->set_peers([this](uint64_t other) { return nodes_[other - 1].get(); });
     node->on_power_lost = [this, id = node->id()] { payers_->lose_host(id); };
     node->start();
   }
@@ -267,7 +269,8 @@ SimReport Cluster::report() {
                    .lost_bytes = network_.counts().lost_bytes,
                    .virtual_ns = events_.elapsed(),
                    .progress_ns = progress_ns_};
-  for (auto& node : nodes_) report.repair_bytes += node->repair_bytes();
+  for (auto& node : nodes_)
+    report.repair_bytes += node->repair_bytes(), report.copies += node->copies();
   return report;
 }
 
@@ -281,14 +284,14 @@ std::string describe(const SimReport& r) {
       text, sizeof text,
       "seed %llu: %llu nodes, %.1f s, %llu events, %llu payments, %llu answers, last term "
       "%llu, %llu undone, %llu replayed, %llu slept, %llu confirmed, %llu guarded, %llu "
-      "excused, lost %llu bytes, repaired %llu, well after %.0f ms, trace %016llx",
+      "copies, %llu excused, lost %llu bytes, repaired %llu, well after %.0f ms, trace %016llx",
       static_cast<unsigned long long>(r.seed), static_cast<unsigned long long>(r.nodes),
       static_cast<double>(r.virtual_ns) / 1e9, static_cast<unsigned long long>(r.events),
       static_cast<unsigned long long>(r.payments), static_cast<unsigned long long>(r.answers),
       static_cast<unsigned long long>(r.terms), static_cast<unsigned long long>(r.undone),
       static_cast<unsigned long long>(r.replayed), static_cast<unsigned long long>(r.slept),
       static_cast<unsigned long long>(r.confirmed), static_cast<unsigned long long>(r.guarded),
-      static_cast<unsigned long long>(r.excused), static_cast<unsigned long long>(r.lost_bytes),
+      static_cast<unsigned long long>(r.copies), static_cast<unsigned long long>(r.excused), static_cast<unsigned long long>(r.lost_bytes),
       static_cast<unsigned long long>(r.repair_bytes), static_cast<double>(r.progress_ns) / 1e6,
       static_cast<unsigned long long>(r.trace_hash));
   return text + (r.violation.empty() ? std::string() : "\n  " + r.violation);

@@ -66,13 +66,14 @@ void SimNode::start() {
   stopped_until_ = 0;
   if (auto opened = open(); !opened) return fail_to_start(opened.error());
   events_.note(who(), "starts", node_->term(), log_->last_index());
-  for (uint64_t i = 1; i <= terms_at_death_.size(); ++i)
+  for (uint64_t i = log_->base_index() + 1; i <= terms_at_death_.size(); ++i)
     if (const uint64_t term = terms_at_death_[i - 1]; log_->term_at(i) != term)
       lost_.insert({i, term});
   truth_.on_restarted();
   observe();
   schedule();
   after(0, &SimNode::on_flush);
+  if (options_.is_compacting) after(some(kSimSecond), &SimNode::on_checkpoint);
 }
 
 void SimNode::fail_to_start(const Error& error) {
@@ -95,13 +96,15 @@ Result<journal::JournalState> SimNode::open_state() {
   const journal::JournalState fresh{.journal_id = kCluster + options_.id,
                                     .reserved_term = 1,
                                     .cluster = kCluster,
-                                    .node = options_.id};
+                                    .node = options_.id,
+                                    .storage_id = random_.next() | 1};
   if (auto written = journal::write_state(storage_, fresh); !written) return written.error();
   return fresh;
 }
 
 // As the daemon finds its ground.
 Result<void> SimNode::open() {
+  if (auto finished = journal::finish_installation(storage_); !finished) return finished.error();
   auto state = open_state();
   if (!state) return state.error();
   state_ = *state;
@@ -112,12 +115,19 @@ Result<void> SimNode::open() {
   if (!segments) return segments.error();
   journal::BookShape shape{};
   if (!segments->empty()) shape = segments->back().header.shape;
+  if (segments->empty() && options_.is_compacting) {
+    if (!has_book)
+      if (auto made = book_.make_empty(); !made) return made;
+    has_book = true;
+    shape = book_.shape();
+  }
   auto log = RaftLog::open(storage_, state_.journal_id, shape, sim_configuration(options_.nodes),
                            {.appender = {.segment_bytes = kSegmentBytes, .buffers = 2},
                             .memory_bytes = options_.memory_bytes});
   if (!log) return log.error();
   log_ = std::move(*log);
-  const bool needs_rebuild = !has_book || !log_->holds(book_.position());
+  const bool needs_rebuild = !has_book || !log_->holds(book_.position()) ||
+                             log_->begins_behind(book_.next_lsn());
   const uint64_t applied = needs_rebuild ? 0 : log_->applied_index(book_.next_lsn());
   auto options = node_options();
   const replicate::ClusterKey key{};
@@ -125,7 +135,7 @@ Result<void> SimNode::open() {
                                book_, applied, needs_rebuild, events_.now());
   if (!node) return node.error();
   node_ = std::move(*node);
-  commit_seen_ = commit_reached_ = 0, term_seen_ = 0, role_seen_ = Role::follower;
+  commit_seen_ = commit_reached_ = log_->base_index(), term_seen_ = 0, role_seen_ = Role::follower;
   standing_seen_ = node_->standing();
   durable_seen_ = quorum_seen_ = {};
   task_ = {}, is_full_ = false, tick_at_ = 0;
@@ -155,6 +165,7 @@ Result<replicate::ReplicatorOptions> SimNode::node_options() {
   options.transport.seed = boot;
   options.entry_bytes_max = options_.entry_bytes_max;
   options.window_entries = options_.window_entries;
+  if (options_.is_compacting) options.lag = {.soft_bytes = 16 << 10, .hard_bytes = 128 << 10};
   return options;
 }
 
@@ -164,6 +175,7 @@ void SimNode::end_life() {
   terms_at_death_.clear();
   if (log_)
     for (uint64_t i = 1; i <= log_->last_index(); ++i) terms_at_death_.push_back(log_->term_at(i));
+  copying_.reset();
   node_.reset();
   log_.reset();
   held_.clear(), socket_.clear();
@@ -318,7 +330,9 @@ Result<void> SimNode::carry_out_task() {
       truth_.on_opened(options_.id, task_.term);
       return book_.promote(task_.term);
     case Task::Kind::rebuild: {
-      auto rebuilt = book_.rebuild(*log_, task_.committed);
+      auto rebuilt = options_.is_compacting
+                         ? book_.rebuild_from(storage_, state_.reserved_term, task_.committed)
+                         : book_.rebuild(*log_, task_.committed);
       if (!rebuilt && !storage_.fault_has_struck())
         truth_.fail("node " + std::to_string(options_.id) +
                     " cannot rebuild its book: " + rebuilt.error().message());
@@ -352,6 +366,7 @@ void SimNode::settle(const Result<void>& done) {
     return give_up(done ? Error{.code = Code::io_error, .detail = "power"} : done.error());
   }
   observe();
+  look_for_copy();
   schedule();
 }
 

@@ -5,6 +5,9 @@
 #include <deque>
 #include <memory>
 
+#include "journal/copy_source.h"
+#include "journal/copy_target.h"
+#include "journal/segment_holds.h"
 #include "support/faulty_storage.h"
 #include "support/sim_book.h"
 #include "support/sim_network.h"
@@ -18,6 +21,8 @@ struct SimNodeOptions {
   uint64_t entry_bytes_max = 32 << 10;
   uint64_t window_entries = 4096;
   bool is_multicast = true;
+  // Takes checkpoints, and its log loses what they cover: who is behind that needs a copy.
+  bool is_compacting = false;
   SimBug bug = SimBug::none;
   std::string directory;
 };
@@ -64,6 +69,9 @@ class SimNode {
   int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that
   std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
+  // Where the copies come from.
+  void set_peers(std::function<SimNode*(uint64_t node)> peers) { peers_ = std::move(peers); }
+  uint64_t copies() const { return copies_; }  // installed
 
  private:
   struct Ground;
@@ -94,6 +102,25 @@ class SimNode {
   void on_task();
   void on_task_done();
   Result<void> carry_out_task();
+
+  // --- sim_catch_up.cc
+  // A copy on its way here, from a life of another node.
+  struct Copying {
+    SimNode* from = nullptr;
+    uint64_t life = 0;
+    std::unique_ptr<journal::SegmentHolds::Hold> hold;
+    std::unique_ptr<journal::CopySource> source;
+    std::unique_ptr<journal::CopyTarget> target;
+  };
+  void on_checkpoint();
+  Result<void> take_checkpoint();
+  Result<void> compact();
+  void look_for_copy();
+  void on_copy();
+  bool can_reach(const SimNode& other) const;
+  void give_up_copy(const Error& error);
+  void install_copy();
+  journal::OwnLog own_log() const;
   SimWho who() const { return {'n', options_.id}; }
   int64_t some(int64_t ns) {
     return static_cast<int64_t>(random_.below(static_cast<uint64_t>(ns) + 1));
@@ -112,6 +139,9 @@ class SimNode {
   std::vector<uint64_t> terms_at_death_;
   std::set<std::pair<uint64_t, uint64_t>> lost_;
   uint64_t repair_bytes_before_ = 0;
+  std::function<SimNode*(uint64_t node)> peers_;
+  journal::SegmentHolds holds_;
+  uint64_t copies_ = 0;
 
   // Of one life.
   uint64_t life_ = 0;
@@ -122,6 +152,8 @@ class SimNode {
   std::unique_ptr<replicate::RaftLog> log_;
   std::unique_ptr<replicate::Replicator> node_;
   replicate::Task task_;
+  std::unique_ptr<Copying> copying_;
+  int64_t next_copy_ns_ = 0;
   bool is_task_carried_out_ = false, is_full_ = false, is_blind_ = false;
   int64_t tick_at_ = 0;
   bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;

@@ -1,5 +1,5 @@
-// Copies over real connections on loopback: given to who knows the key, whole or not at all, however
-// the connection ends; and slow, silent and foreign clients cost nobody anything.
+// Copies over real connections on loopback: given to who knows the key, whole or not at all,
+// however the connection ends; and slow, silent and foreign clients cost nobody anything.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -124,8 +124,7 @@ class CatchUpTest : public testing::Test {
   }
   void serve() { server_ = must(CatchUpServer::open(options_, key_of(1), supply_)); }
   Result<std::unique_ptr<CopyTarget>> fetch(const ClusterKey& key = key_of(1)) {
-    return fetch_copy(to_, key, question_,
-                      {.journal_id = 9, .segment_bytes = kCopySegmentBytes});
+    return fetch_copy(to_, key, question_, {.journal_id = 9, .segment_bytes = kCopySegmentBytes});
   }
   Code refusal(const ClusterKey& key = key_of(1)) {
     auto fetched = fetch(key);

@@ -235,9 +235,8 @@ TEST_F(CheckpointCopy, WithoutOneBitOfTheCheckpointIsNone) {
     auto& piece = flipped[1];
     ASSERT_EQ(piece[0], std::byte{2}) << "a piece of the checkpoint";
     piece[9 + random.below(piece.size() - 9)] ^= static_cast<std::byte>(1u << random.below(8));
-    const auto received =
-        receive(to_, flipped,
-                {.journal_id = kTo, .shape = shape_, .segment_bytes = kCopySegmentBytes});
+    const auto received = receive(
+        to_, flipped, {.journal_id = kTo, .shape = shape_, .segment_bytes = kCopySegmentBytes});
     EXPECT_FALSE(received) << i;
   }
 }

@@ -1,5 +1,5 @@
-// A follower that lacks what the leader's log has no more: it is offered a copy, again as long as it
-// is behind, and replication goes on at once when it comes back with one.
+// A follower that lacks what the leader's log has no more: it is offered a copy, again as long as
+// it is behind, and replication goes on at once when it comes back with one.
 #include <gtest/gtest.h>
 
 #include "base/probe.h"
@@ -64,10 +64,9 @@ class OfferTest : public testing::Test {
     return receive(from, AppendResult{.version = 1, .term = leader_->term(), .last_index = last});
   }
   Update rejected(uint64_t from, uint64_t index, uint64_t last) {
-    return receive(from, AppendResult{.version = 1,
-                                      .term = leader_->term(),
-                                      .rejected = index,
-                                      .last_index = last});
+    return receive(
+        from,
+        AppendResult{.version = 1, .term = leader_->term(), .rejected = index, .last_index = last});
   }
   void compact(uint64_t index) { must(leader_->compacted(index, ++now_)); }
   // The next heartbeat; node 2 is there.

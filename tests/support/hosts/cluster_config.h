@@ -12,6 +12,8 @@ struct ClusterPlan {
   std::string key_file{};  // the same on all hosts
   std::string arena{};     // lines of its section, the same on all hosts
   std::string more{};      // further sections; those of the journal are below
+  std::string cluster{};   // further lines of the cluster's
+  uint32_t members = 0;    // the first so many hosts, the others join; 0: all
   std::string segment = "64MiB";
   std::string mode = "multicast";
   uint32_t election_timeout_ms = 150, heartbeat_ms = 30, mtu = 1500;
@@ -27,9 +29,12 @@ inline std::string cluster_address(uint32_t host) {
 inline std::string cluster_config(const Hosts& hosts, uint32_t host, const ClusterPlan& plan) {
   const auto quoted = [](const std::string& text) { return "\"" + text + "\"\n"; };
   std::string nodes;
+  const uint32_t members = plan.members ? plan.members : hosts.count();
+  const bool is_joining = host > members;
   for (uint32_t node = 1; node <= hosts.count(); ++node)
-    nodes += (node > 1 ? ", {id = " : "{id = ") + std::to_string(node) + ", address = \"" +
-             cluster_address(node) + "\"}";
+    if (node <= members || node == host)
+      nodes += (node > 1 ? ", {id = " : "{id = ") + std::to_string(node) + ", address = \"" +
+               cluster_address(node) + "\"}";
   return "book = " + quoted(plan.book) + "[arena]\ndirectory = \"/dev/shm\"\n" + plan.arena +
          "[journal]\ndirectory = " + quoted(hosts.disk(host) + "/journal") +
          "segment = " + quoted(plan.segment) + plan.more + "[cluster]\nid = " + quoted(plan.id) +
@@ -38,7 +43,8 @@ inline std::string cluster_config(const Hosts& hosts, uint32_t host, const Clust
          "mode = " + quoted(plan.mode) + "key_file = " + quoted(plan.key_file) +
          "election_timeout = \"" + std::to_string(plan.election_timeout_ms) +
          "ms\"\nheartbeat = \"" + std::to_string(plan.heartbeat_ms) + "ms\"" +
-         "\nmtu = " + std::to_string(plan.mtu) + "\n";
+         "\nmtu = " + std::to_string(plan.mtu) + "\n" + (is_joining ? "join = true\n" : "") +
+         plan.cluster;
 }
 
 }  // namespace casbook::test_support

@@ -33,6 +33,12 @@ Error error_in(const Storage& storage, Code code, const std::string& what) {
   return {.code = code, .detail = storage.describe() + "/" + kName + ": " + what};
 }
 
+// The room for the next one, so that a term and a vote can be written on a disk that is full by
+// then. A failure is that of the next one.
+void reserve_next(Storage& storage) {
+  if (auto file = storage.create(kTemporaryName)) (void)(*file)->allocate(kBlockBytes);
+}
+
 }  // namespace
 
 Result<JournalState> read_state(const Storage& storage) {
@@ -63,15 +69,15 @@ Result<void> write_state(Storage& storage, const JournalState& state) {
   block.checksum = checksum_of(block);
   alignas(kBlockBytes) std::byte bytes[kBlockBytes] = {};
   std::memcpy(bytes, &block, sizeof block);
-  if (auto removed = storage.remove(kTemporaryName);
-      !removed && removed.error().code != Code::book_missing)
-    return removed;
-  auto file = storage.create(kTemporaryName);
+  auto file = storage.open(kTemporaryName, Storage::Access::write);
+  if (!file) file = storage.create(kTemporaryName);
   if (!file) return file.error();
   if (auto done = (*file)->write(0, bytes); !done) return done;
   if (auto done = (*file)->sync(); !done) return done;
   if (auto done = storage.rename(kTemporaryName, kName); !done) return done;
-  return storage.sync_directory();
+  if (auto done = storage.sync_directory(); !done) return done;
+  reserve_next(storage);
+  return {};
 }
 
 }  // namespace casbook::journal

@@ -8,6 +8,8 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
+#include "journal/directory_storage.h"
+#include "journal/state_file.h"
 #include "support/loop_disk.h"
 #include "support/served_book.h"
 #include "support/small_book.h"
@@ -62,6 +64,21 @@ class DiskFaults : public testing::Test {
   DiskDirectory folder_;
   LoopDisk disk_{folder_.path(), kDiskMebibytes};
 };
+
+// What a node has to say for itself in elections is one block, and that is there.
+TEST_F(DiskFaults, AFullDiskStillTakesTermsAndVotes) {
+  const std::string path = disk_.path() + "/journal";
+  std::filesystem::create_directory(path);
+  auto storage = journal::DirectoryStorage::open(path, {.direct = true});
+  ASSERT_TRUE(storage);
+  ASSERT_TRUE(journal::write_state(**storage, {.journal_id = 7, .reserved_term = 1}));
+  const Filler filler(disk_.path() + "/filler");
+  for (uint64_t term = 2; term <= 20; ++term) {
+    const auto written = journal::write_state(**storage, {.journal_id = 7, .reserved_term = term});
+    ASSERT_TRUE(written) << "term " << term << ": " << written.error().message();
+    EXPECT_EQ(must(journal::read_state(**storage)).reserved_term, term);
+  }
+}
 
 TEST_F(DiskFaults, AFullDiskIsWaitedForAndNothingIsLost) {
   ServedBook served(2, disk_.path() + "/journal");

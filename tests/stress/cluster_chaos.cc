@@ -52,8 +52,13 @@ class ClusterChaos {
     daemons_.emplace(hosts_, CASBOOK_COMMAND_INSTRUMENTED, plan);
     heal();
     ASSERT_TRUE(await_progress()) << "nobody pays at the beginning\n" << all_events();
-    const int64_t end_ns = monotonic_ns() + static_cast<int64_t>(seconds) * 1'000'000'000;
-    while (monotonic_ns() < end_ns && !testing::Test::HasFailure()) {
+    const int64_t length_ns = static_cast<int64_t>(seconds) * 1'000'000'000;
+    const int64_t begun_ns = monotonic_ns();
+    const auto goes_on = [&] {
+      const int64_t passed_ns = monotonic_ns() - begun_ns;
+      return passed_ns < length_ns || (passed_ns < 4 * length_ns && !is_worth_its_name(seconds));
+    };
+    while (goes_on() && !testing::Test::HasFailure()) {
       strike();
       sleep_us(static_cast<int64_t>(20'000 + random_.below(250'000)));
       restart_the_dead();
@@ -63,6 +68,11 @@ class ClusterChaos {
     stop_payers();
     ASSERT_TRUE(await_equal_positions()) << positions() << all_events();
     check();
+  }
+  // On a busy machine it takes longer to become so.
+  bool is_worth_its_name(uint64_t seconds) const {
+    return truth_->reached() > 20 * seconds && truth_->leader_changes > seconds / 6 &&
+           truth_->grants > seconds / 6;
   }
   void print() const;
   const Tally& tally() const { return tally_; }
@@ -279,10 +289,7 @@ void run_chaos(const ChaosOptions& options) {
   if (!chaos.hosts().are_there()) GTEST_SKIP() << "no hosts here: " << chaos.hosts().why_not();
   chaos.run(length);
   chaos.print();
-  // It was a run worth its name.
-  EXPECT_GT(chaos.truth().reached(), 20 * length);
-  EXPECT_GT(chaos.truth().leader_changes, length / 6);
-  EXPECT_GT(chaos.truth().grants, length / 6);
+  EXPECT_TRUE(chaos.is_worth_its_name(length));
 }
 
 TEST(ClusterChaos, ThreeHostsThatAreKilledLoseNothing) { run_chaos({}); }

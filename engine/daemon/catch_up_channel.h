@@ -1,5 +1,5 @@
-// One TCP connection between two nodes, sealed (replicate/sealed_stream.h): what the catch-up server
-// and its clients talk over.
+// One TCP connection between two nodes, sealed (replicate/sealed_stream.h): what the catch-up
+// server and its clients talk over.
 //
 // Nothing waits for ever: every step has its time, and ends when `must_stop` says so. One thread at
 // a time.
@@ -25,12 +25,13 @@ struct ChannelOptions {
 class CatchUpChannel {
  public:
   // Errors: io_error: nobody answers, or the connection breaks; no_permission: who answers does not
-  // know the key, is another node, or speaks another version; wait_cancelled.
-  static Result<CatchUpChannel> connect(const std::string& address, const replicate::ClusterKey& key,
+  // know the keys, is another node, or speaks another version; wait_cancelled.
+  static Result<CatchUpChannel> connect(const std::string& address,
+                                        const replicate::ClusterKeys& keys,
                                         const replicate::StreamName& name,
                                         const ChannelOptions& options);
   // Of a connection that was accepted.
-  static Result<CatchUpChannel> accept(arena::OsFile socket, const replicate::ClusterKey& key,
+  static Result<CatchUpChannel> accept(arena::OsFile socket, const replicate::ClusterKeys& keys,
                                        const replicate::StreamName& name,
                                        const ChannelOptions& options);
 
@@ -55,8 +56,8 @@ class CatchUpChannel {
 
 // What a client asks for, and the server's answer before the first message of a copy.
 struct CatchUpRequest {
-  uint64_t shape = 0;       // of the book's cells; has to be the server's
-  uint64_t storage_id = 0;  // of the client's disk
+  uint64_t shape = 0;                      // of the book's cells; has to be the server's
+  uint64_t storage_id = 0;                 // of the client's disk
   uint64_t last_index = 0, last_term = 0;  // of its log: for people
 };
 enum class CatchUpAnswer : uint8_t {

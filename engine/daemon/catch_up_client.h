@@ -14,11 +14,11 @@ struct CatchUpQuestion {
   ChannelOptions channel{};
 };
 
-// Blocking; ends early when the channel's must_stop says so. Errors: those of the channel and of the
-// target; foreign_journal: the server knows this node with another disk; backpressure: it is busy;
-// damaged: it has no copy to give, or of another book. After an error nothing is there of it.
+// Blocking; ends early when the channel's must_stop says so. Errors: those of the channel and of
+// the target; foreign_journal: the server knows this node with another disk; backpressure: it is
+// busy; damaged: it has no copy to give, or of another book. After an error nothing is there of it.
 Result<std::unique_ptr<journal::CopyTarget>> fetch_copy(journal::Storage& storage,
-                                                        const replicate::ClusterKey& key,
+                                                        const replicate::ClusterKeys& keys,
                                                         const CatchUpQuestion& question,
                                                         const journal::CopyTargetOptions& target);
 

@@ -277,7 +277,7 @@ void UdpNetwork::take_all(UdpBatch& batch) const {
 }
 
 Result<uint32_t> UdpNetwork::receive(UdpBatch& batch, int64_t timeout_ns) {
-  batch.datagrams_.clear(), batch.used_ = 0;
+  batch.datagrams_.clear(), batch.messages_.clear(), batch.used_ = 0;
   take_all(batch);
   if (batch.count() != 0) return batch.count();
   pollfd sources[] = {{.fd = unicast_.fd(), .events = POLLIN, .revents = 0},

@@ -94,7 +94,9 @@ void read_counters(const ReplicationLines& lines, ClusterStatus& status) {
                {lines.dropped_forged, status.dropped_forged},
                {lines.dropped_replayed, status.dropped_replayed},
                {lines.dropped_foreign, status.dropped_foreign},
-               {lines.dropped_malformed, status.dropped_malformed}};
+               {lines.dropped_malformed, status.dropped_malformed},
+               {lines.dropped_newer, status.dropped_newer},
+               {lines.datagram_bytes, status.datagram_bytes}};
   for (const auto& pair : pairs) pair.to = pair.from.load_relaxed();
   status.unicast_fallback = lines.unicast_fallback.load_relaxed() != 0;
 }

@@ -193,7 +193,8 @@ struct ReplicationLines {
   base::AtomicU64 bytes_received, payload_sent, repairs_asked, repairs_sent, repair_bytes;
   base::AtomicU64 dropped_forged, dropped_replayed, dropped_foreign, dropped_malformed;
   base::AtomicU64 unicast_fallback;     // 1: multicast is silent, data goes to each node by itself
-  base::AtomicU64 reserved[2];
+  base::AtomicU64 dropped_newer;        // of a version that this daemon does not know
+  base::AtomicU64 datagram_bytes;       // as large as the paths to all nodes let pass
   DurationLine wait;                    // of callers for `quorum`; writer: callers
   base::AtomicU64 reserved_tail[6];
 };

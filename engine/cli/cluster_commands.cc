@@ -6,25 +6,46 @@
 #include "cli/cluster_json.h"
 #include "cli/menu.h"
 #include "cli/stop_signals.h"
-#include "replicate/keys.h"
+#include "replicate/key_file.h"
 
 namespace casbook::cli {
 
 namespace {
 
 constexpr CommandText kKeygenText{
-    "keygen", "Make a key file for a cluster",
+    "keygen", "Make a key file for a cluster, or change the keys in it",
     "A new file of mode 0600 with 32 random bytes as text; one that is there is left alone. Copy "
     "it\n"
     "to every host of the cluster, over a channel that you trust, and name it as key_file in\n"
     "[cluster]. Whoever has it can be a member; the daemon refuses a file that others may open.\n"
     "\n"
-    "Example:\n"
-    "  casbook cluster keygen /etc/casbook/cluster.key"};
+    "Another key without a gap: --append makes a second one in the same file, --swap has the\n"
+    "daemons seal with it, --drop removes the old. After each step copy the file to all hosts and\n"
+    "send their daemons SIGHUP (systemctl reload casbook@NAME), before the next. Each says in its\n"
+    "log keys_reloaded, with the ids that this command prints.\n"
+    "\n"
+    "Examples:\n"
+    "  casbook cluster keygen /etc/casbook/cluster.key\n"
+    "  casbook cluster keygen /etc/casbook/cluster.key --append"};
 
-ExitCode keygen(const std::string& path, const Common& common) {
-  if (auto made = replicate::write_new_key(path); !made) return refuse(common, made.error());
-  print_object({{"key_file", path}}, common.json);
+struct KeygenArguments {
+  std::string file;
+  bool must_append = false, must_swap = false, must_drop = false;
+};
+
+ExitCode keygen(const KeygenArguments& arguments, const Common& common) {
+  using replicate::KeyChange;
+  const bool is_change = arguments.must_append || arguments.must_swap || arguments.must_drop;
+  const KeyChange change = arguments.must_append ? KeyChange::append
+                           : arguments.must_swap ? KeyChange::swap
+                                                 : KeyChange::drop;
+  const auto keys = is_change ? replicate::change_keys(arguments.file, change)
+                              : replicate::write_new_key(arguments.file);
+  if (!keys) return refuse(common, keys.error());
+  const auto ids = keys->ids();
+  Json object{{"key_file", arguments.file}, {"sealing", replicate::text_of(ids[0])}};
+  if (ids.size() > 1) object["also"] = replicate::text_of(ids[1]);
+  print_object(object, common.json);
   return ExitCode::done;
 }
 
@@ -65,7 +86,9 @@ Json for_people(const ClusterStatus& cluster) {
   object["dropped"] = std::to_string(cluster.dropped_forged) + " forged, " +
                       std::to_string(cluster.dropped_replayed) + " replayed, " +
                       std::to_string(cluster.dropped_foreign) + " foreign, " +
-                      std::to_string(cluster.dropped_malformed) + " malformed";
+                      std::to_string(cluster.dropped_malformed) + " malformed, " +
+                      std::to_string(cluster.dropped_newer) + " of a newer version" +
+                      (cluster.dropped_newer ? ": upgrade this host" : "");
   return object;
 }
 
@@ -106,10 +129,16 @@ void add_status(Menu& menu, CLI::App& group) {
 }
 
 void add_keygen(Menu& menu, CLI::App& group) {
-  auto path = std::make_shared<std::string>();
+  auto arguments = std::make_shared<KeygenArguments>();
   CLI::App& command = menu.plain_command(
-      group, kKeygenText, [path](const Common& common) { return keygen(*path, common); });
-  command.add_option("FILE", *path, "Where to write it")->required()->type_name("");
+      group, kKeygenText, [arguments](const Common& common) { return keygen(*arguments, common); });
+  command.add_option("FILE", arguments->file, "Where to write it")->required()->type_name("");
+  CLI::Option* append = command.add_flag("--append", arguments->must_append, "A new second key");
+  CLI::Option* swap =
+      command.add_flag("--swap", arguments->must_swap, "The second key first")->excludes(append);
+  command.add_flag("--drop", arguments->must_drop, "The second key away")
+      ->excludes(append)
+      ->excludes(swap);
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ Json network_json(const ClusterStatus& cluster) {
           {"dropped_replayed", cluster.dropped_replayed},
           {"dropped_foreign", cluster.dropped_foreign},
           {"dropped_malformed", cluster.dropped_malformed},
+          {"dropped_newer", cluster.dropped_newer},
+          {"datagram_bytes", cluster.datagram_bytes},
           {"unicast_fallback", cluster.unicast_fallback}};
 }
 

@@ -51,8 +51,8 @@ journal::OfferedLog offered_by(const CopyTarget& copy) {
 }
 
 CatchUp::CatchUp(const ClusterConfig& config, uint64_t segment_bytes,
-                 const replicate::ClusterKey& key, const Node& node)
-    : config_(config), segment_bytes_(segment_bytes), key_(key), node_(node) {}
+                 const replicate::ClusterKeys& keys, const Node& node)
+    : config_(config), segment_bytes_(segment_bytes), keys_(keys), node_(node) {}
 CatchUp::~CatchUp() { stop(); }
 
 Result<void> CatchUp::serve(CatchUpSupply supply) {
@@ -64,7 +64,7 @@ Result<void> CatchUp::serve(CatchUpSupply supply) {
                                .bytes_per_second = config_.catch_up_bytes_per_second};
   for (const replicate::Server& server : config_.nodes)
     if (server.id == config_.node) options.address = server.address;
-  auto server = CatchUpServer::open(options, key_, supply);
+  auto server = CatchUpServer::open(options, keys_, supply);
   if (!server) return server.error();
   server_ = std::move(*server);
   return {};
@@ -90,6 +90,11 @@ void CatchUp::stop() {
 
 CatchUpServer::Counts CatchUp::counts() const {
   return server_ ? server_->counts() : CatchUpServer::Counts{};
+}
+
+void CatchUp::set_keys(const replicate::ClusterKeys& keys) {
+  keys_ = keys;
+  if (server_) server_->set_keys(keys);
 }
 
 bool CatchUp::is_ready() const {
@@ -126,13 +131,13 @@ void CatchUp::begin(const replicate::Replicator::CatchUp& wanted, const OwnLog& 
             {{"from", wanted.leader.id},
              {"last_index", own.last_index},
              {"base_index", wanted.base_index}});
-  fetcher_ = std::thread([this, question] {
+  fetcher_ = std::thread([this, question, keys = keys_] {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     const int64_t begun = base::monotonic_ns();
     const auto before = segments_before_copy(*node_.storage);
-    auto fetched = before ? fetch_copy(*node_.storage, key_, question,
+    auto fetched = before ? fetch_copy(*node_.storage, keys, question,
                                        {.journal_id = node_.state.journal_id,
                                         .shape = node_.shape,
                                         .segments_before = *before,
@@ -184,7 +189,7 @@ Result<bool> CatchUp::install(const OwnLog& own) {
 // --- a new node ---
 
 Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
-                          const replicate::ClusterKey& key, const CatchUp::Node& node,
+                          const replicate::ClusterKeys& keys, const CatchUp::Node& node,
                           const StopSignal& stop) {
   // Asked one after the other, for ever: until then there is nothing to serve.
   for (size_t turn = 0;; ++turn) {
@@ -194,7 +199,7 @@ Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
     CatchUpQuestion question = question_of(config, node, server, {});
     question.channel.must_stop = [&] { return is_told_to_stop |= stop.has_come_within(0); };
     log_event(Severity::info, "copy_asked_for", {{"from", server.id}, {"last_index", 0}});
-    auto copy = fetch_copy(*node.storage, key, question,
+    auto copy = fetch_copy(*node.storage, keys, question,
                            {.journal_id = node.state.journal_id,
                             .shape = node.shape,
                             .segments_before = 0,

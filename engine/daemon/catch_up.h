@@ -28,12 +28,14 @@ class CatchUp {
     journal::BookShape shape{};
     uint64_t shape_digest = 0;
   };
-  CatchUp(const ClusterConfig& config, uint64_t segment_bytes, const replicate::ClusterKey& key,
+  CatchUp(const ClusterConfig& config, uint64_t segment_bytes, const replicate::ClusterKeys& keys,
           const Node& node);
   ~CatchUp();
 
   // From here on others are given copies. `supply`: its storage, journal and holds are this node's.
   Result<void> serve(CatchUpSupply supply);
+  // For what is begun from here on, by others and by this node.
+  void set_keys(const replicate::ClusterKeys& keys);
   // Begins to fetch when something is wanted, ends what is not allowed any more.
   void look(const std::optional<replicate::Replicator::CatchUp>& wanted,
             const journal::OwnLog& own);
@@ -54,7 +56,7 @@ class CatchUp {
 
   const ClusterConfig& config_;
   const uint64_t segment_bytes_;
-  const replicate::ClusterKey key_;
+  replicate::ClusterKeys keys_;  // of the thread that calls
   const Node node_;
   journal::SegmentHolds holds_;
   std::unique_ptr<CatchUpServer> server_;
@@ -75,7 +77,7 @@ journal::OfferedLog offered_by(const journal::CopyTarget& copy);
 // then. False: told to stop before. Errors: this node's own disk; foreign_journal: it is known
 // there with another disk.
 Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
-                          const replicate::ClusterKey& key, const CatchUp::Node& node,
+                          const replicate::ClusterKeys& keys, const CatchUp::Node& node,
                           const StopSignal& stop);
 
 }  // namespace casbook::daemon

@@ -107,12 +107,12 @@ Result<OsFile> open_connection(const std::string& address, const ChannelOptions&
 }  // namespace
 
 Result<CatchUpChannel> CatchUpChannel::connect(const std::string& address,
-                                               const replicate::ClusterKey& key,
+                                               const replicate::ClusterKeys& keys,
                                                const replicate::StreamName& name,
                                                const ChannelOptions& options) {
   auto opened = open_connection(address, options);
   if (!opened) return opened.error();
-  SealedStream stream = SealedStream::connect(key, name);
+  SealedStream stream = SealedStream::connect(keys, name);
   const Waiting steps = waiting(*opened, options, options.handshake_time);
   if (auto done = steps.write(stream.hello()); !done) return done.error();
   std::array<std::byte, replicate::kStreamWelcomeBytes> welcome;
@@ -123,18 +123,18 @@ Result<CatchUpChannel> CatchUpChannel::connect(const std::string& address,
   return CatchUpChannel(std::move(*opened), std::move(stream), options, name.server);
 }
 
-Result<CatchUpChannel> CatchUpChannel::accept(OsFile socket, const replicate::ClusterKey& key,
+Result<CatchUpChannel> CatchUpChannel::accept(OsFile socket, const replicate::ClusterKeys& keys,
                                               const replicate::StreamName& name,
                                               const ChannelOptions& options) {
   const Waiting steps = waiting(socket, options, options.handshake_time);
   std::array<std::byte, replicate::kStreamHelloBytes> hello;
   if (auto done = steps.read(hello); !done) return done.error();
-  auto stream = SealedStream::accept(key, name, hello);
+  auto stream = SealedStream::accept(keys, name, hello);
   if (!stream) {
     const auto version = SealedStream::version_of(hello);
     if (version && *version > replicate::kStreamVersion)
       return not_believed("the other speaks a newer version: upgrade this one");
-    return not_believed("no greeting of this cluster and for this node");
+    return not_believed("no greeting of this cluster, for this node, by a key of it");
   }
   if (auto done = steps.write(stream->welcome()); !done) return done.error();
   std::array<std::byte, replicate::kStreamProofBytes> proof;

@@ -25,13 +25,13 @@ struct ChannelOptions {
 class CatchUpChannel {
  public:
   // Errors: io_error: nobody answers, or the connection breaks; no_permission: who answers does not
-  // know the key, is another node, or speaks another version; wait_cancelled.
+  // know the keys, is another node, or speaks another version; wait_cancelled.
   static Result<CatchUpChannel> connect(const std::string& address,
-                                        const replicate::ClusterKey& key,
+                                        const replicate::ClusterKeys& keys,
                                         const replicate::StreamName& name,
                                         const ChannelOptions& options);
   // Of a connection that was accepted.
-  static Result<CatchUpChannel> accept(arena::OsFile socket, const replicate::ClusterKey& key,
+  static Result<CatchUpChannel> accept(arena::OsFile socket, const replicate::ClusterKeys& keys,
                                        const replicate::StreamName& name,
                                        const ChannelOptions& options);
 

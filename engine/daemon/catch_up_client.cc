@@ -15,9 +15,9 @@ Error refused(const CatchUpQuestion& question, std::span<const std::byte> plain)
                     " gives no copy: " + text_of(answer)};
 }
 
-Result<void> fetch(const replicate::ClusterKey& key, const CatchUpQuestion& question,
+Result<void> fetch(const replicate::ClusterKeys& keys, const CatchUpQuestion& question,
                    journal::CopyTarget& target) {
-  auto channel = CatchUpChannel::connect(question.address, key, question.name, question.channel);
+  auto channel = CatchUpChannel::connect(question.address, keys, question.name, question.channel);
   if (!channel) return channel.error();
   if (auto sent = channel->send(encode(question.request)); !sent) return sent;
   std::vector<std::byte> plain;
@@ -40,11 +40,11 @@ Result<void> fetch(const replicate::ClusterKey& key, const CatchUpQuestion& ques
 }  // namespace
 
 Result<std::unique_ptr<journal::CopyTarget>> fetch_copy(
-    journal::Storage& storage, const replicate::ClusterKey& key, const CatchUpQuestion& question,
+    journal::Storage& storage, const replicate::ClusterKeys& keys, const CatchUpQuestion& question,
     const journal::CopyTargetOptions& target_options) {
   auto target = journal::CopyTarget::open(storage, target_options);
   if (!target) return target.error();
-  const auto fetched = fetch(key, question, **target);
+  const auto fetched = fetch(keys, question, **target);
   if (fetched || (*target)->is_whole()) return target;
   target->reset();
   if (auto discarded = journal::discard_copy(storage); !discarded) return discarded.error();

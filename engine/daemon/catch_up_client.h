@@ -18,7 +18,7 @@ struct CatchUpQuestion {
 // the target; foreign_journal: the server knows this node with another disk; backpressure: it is
 // busy; damaged: it has no copy to give, or of another book. After an error nothing is there of it.
 Result<std::unique_ptr<journal::CopyTarget>> fetch_copy(journal::Storage& storage,
-                                                        const replicate::ClusterKey& key,
+                                                        const replicate::ClusterKeys& keys,
                                                         const CatchUpQuestion& question,
                                                         const journal::CopyTargetOptions& target);
 

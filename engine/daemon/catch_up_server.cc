@@ -69,7 +69,7 @@ void become_lowly() {
 }  // namespace
 
 Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOptions& options,
-                                                           const replicate::ClusterKey& key,
+                                                           const replicate::ClusterKeys& keys,
                                                            const CatchUpSupply& supply) {
   const auto address = replicate::parse_udp_address("catch-up server", options.address);
   if (!address) return address.error();
@@ -80,8 +80,8 @@ Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOp
   if (bind(listening.fd(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return cannot_listen(options.address, "bind");
   if (listen(listening.fd(), 16) != 0) return cannot_listen(options.address, "listen");
-  auto server =
-      std::unique_ptr<CatchUpServer>(new CatchUpServer(options, key, supply, std::move(listening)));
+  auto server = std::unique_ptr<CatchUpServer>(
+      new CatchUpServer(options, keys, supply, std::move(listening)));
   server->acceptor_ = std::thread([raw = server.get()] { raw->accept_all(); });
   return server;
 }
@@ -152,14 +152,24 @@ void CatchUpServer::begin_client(OsFile socket) {
   });
 }
 
+void CatchUpServer::set_keys(const replicate::ClusterKeys& keys) {
+  const std::lock_guard lock(mutex_);
+  keys_ = keys;
+}
+
+replicate::ClusterKeys CatchUpServer::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
+}
+
 // --- a client ---
 
 void CatchUpServer::serve(OsFile socket) {
   ChannelOptions channel_options = options_.channel;
   channel_options.must_stop = [this] { return must_stop(); };
   auto channel = CatchUpChannel::accept(
-      std::move(socket), key_, {.cluster = options_.cluster, .client = 0, .server = options_.node},
-      channel_options);
+      std::move(socket), keys(),
+      {.cluster = options_.cluster, .client = 0, .server = options_.node}, channel_options);
   if (!channel) return count([](Counts& counts) { ++counts.dropped; });
   std::vector<std::byte> plain;
   bool is_last = false;

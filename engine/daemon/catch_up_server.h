@@ -46,13 +46,15 @@ class CatchUpServer {
 
   // io_error: the address cannot be listened at.
   static Result<std::unique_ptr<CatchUpServer>> open(const CatchUpServerOptions& options,
-                                                     const replicate::ClusterKey& key,
+                                                     const replicate::ClusterKeys& keys,
                                                      const CatchUpSupply& supply);
   ~CatchUpServer();
   CatchUpServer(const CatchUpServer&) = delete;
   CatchUpServer& operator=(const CatchUpServer&) = delete;
 
   Counts counts() const;
+  // For those who ask from here on.
+  void set_keys(const replicate::ClusterKeys& keys);
 
  private:
   struct Client {
@@ -60,9 +62,9 @@ class CatchUpServer {
     bool is_over = false;
   };
 
-  CatchUpServer(const CatchUpServerOptions& options, const replicate::ClusterKey& key,
+  CatchUpServer(const CatchUpServerOptions& options, const replicate::ClusterKeys& keys,
                 const CatchUpSupply& supply, arena::OsFile socket)
-      : options_(options), key_(key), supply_(supply), socket_(std::move(socket)) {}
+      : options_(options), supply_(supply), socket_(std::move(socket)), keys_(keys) {}
   void accept_all();
   void begin_client(arena::OsFile socket);
   void join_ended();
@@ -71,15 +73,16 @@ class CatchUpServer {
   Result<void> refuse(CatchUpChannel& channel, CatchUpAnswer answer);
   CatchUpAnswer judge(const CatchUpRequest& request, uint64_t node) const;
   bool must_stop() const;
+  replicate::ClusterKeys keys() const;
   template <class Change>
   void count(Change change);
 
   const CatchUpServerOptions options_;
-  const replicate::ClusterKey key_;
   const CatchUpSupply supply_;
   const arena::OsFile socket_;
 
   mutable std::mutex mutex_;  // of all below
+  replicate::ClusterKeys keys_;
   bool is_stopping_ = false;
   Counts counts_;
   uint32_t giving_ = 0;

@@ -13,12 +13,14 @@
 #include "daemon/fair_mutex.h"
 #include "daemon/hosted_arena.h"
 #include "daemon/introduction.h"
+#include "daemon/live_keys.h"
 #include "daemon/lock_file.h"
 #include "daemon/node_figures.h"
 #include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
 #include "daemon/short_slices.h"
 #include "daemon/stop_signal.h"
+#include "daemon/version_watch.h"
 #include "journal/entry_reader.h"
 #include "replicate/udp_network.h"
 
@@ -45,18 +47,19 @@ constexpr std::chrono::seconds kCloseAtMost{3};
 class ClusterNode {
  public:
   ClusterNode(const Config& config, Ground ground, std::unique_ptr<UdpNetwork> network,
-              std::unique_ptr<CatchUp> catch_up)
+              LiveKeys& keys, std::unique_ptr<CatchUp> catch_up)
       : config_(config),
         catch_up_(std::move(catch_up)),
         arena_(std::move(ground.arena)),
         log_(std::move(ground.log)),
         shape_(digest_of(ground.shape)),
-        network_(std::move(network)) {}
+        network_(std::move(network)),
+        keys_(keys) {}
 
   Result<void> start(journal::Storage& storage, const journal::JournalState& state,
-                     const replicate::ClusterKey& key, uint64_t applied, bool needs_rebuild) {
-    auto node = Replicator::open(options(), storage, state, *log_, *network_, key, *arena_, applied,
-                                 needs_rebuild, base::monotonic_ns());
+                     uint64_t applied, bool needs_rebuild) {
+    auto node = Replicator::open(options(), storage, state, *log_, *network_, keys_.keys(), *arena_,
+                                 applied, needs_rebuild, base::monotonic_ns());
     if (!node) return node.error();
     node_ = std::move(*node);
     storage_ = &storage;
@@ -80,7 +83,8 @@ class ClusterNode {
     log_event(
         Severity::info, "started",
         {{"book", config_.book}, {"cluster", config_.cluster.id}, {"node", config_.cluster.node}});
-    while (!stop.has_come_within(kTickNs)) {
+    for (Told told = stop.wait(kTickNs); told != Told::stop; told = stop.wait(kTickNs)) {
+      if (told == Told::reload) (void)reload_keys();
       if (const auto failed = failure()) return give_up(*failed);
       look_after();
       if (catch_up_->is_ready()) return leave();
@@ -221,7 +225,10 @@ class ClusterNode {
       taken = batch.count();
       return now + std::chrono::nanoseconds(kIdle).count();
     }
-    for (; done && taken < end; ++taken) done = node_->receive(batch[taken], now);
+    for (; done && taken < end; ++taken) {
+      versions_.look(batch[taken], *network_, batch.sender(taken), now);
+      done = node_->receive(batch[taken], now);
+    }
     taken = end;
     if (done && now >= node_->deadline_ns()) done = node_->tick(now);
     if (done) done = collect_beside(now);
@@ -390,6 +397,15 @@ class ClusterNode {
                {"leader", leader ? leader->id : config_.cluster.node}});
   }
 
+  // Sessions go on.
+  Result<void> reload_keys() {
+    if (auto reloaded = keys_.reload(); !reloaded) return reloaded;
+    catch_up_->set_keys(keys_.keys());
+    const std::lock_guard lock(mutex_);
+    node_->set_keys(keys_.keys());
+    return {};
+  }
+
   // Segments that a checkpoint made superfluous are gone: so are their entries.
   Result<void> compact() {
     const auto lines = arena_->lines();
@@ -496,6 +512,7 @@ class ClusterNode {
   std::unique_ptr<RaftLog> log_;
   const uint64_t shape_;  // what has to be equal on all nodes
   std::unique_ptr<UdpNetwork> network_;
+  LiveKeys& keys_;  // main thread
   journal::Storage* storage_ = nullptr;
   uint64_t journal_id_ = 0;
 
@@ -505,6 +522,7 @@ class ClusterNode {
   bool is_stopping_ = false, is_closing_ = false, is_full_ = false;
   bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;
+  VersionWatch versions_;
   uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
@@ -531,7 +549,7 @@ Result<std::unique_ptr<UdpNetwork>> open_network(const ClusterConfig& cluster) {
 
 // One life of the node: from its disk and memory to its end.
 Result<ClusterNode::Left> serve_once(const Config& config, journal::DirectoryStorage& storage,
-                                     const replicate::ClusterKey& key, const StopSignal& stop) {
+                                     LiveKeys& keys, const StopSignal& stop) {
   auto network = open_network(config.cluster);
   if (!network) return network.error();
   auto ground = find_ground(config, storage);
@@ -540,12 +558,12 @@ Result<ClusterNode::Left> serve_once(const Config& config, journal::DirectorySto
   const uint64_t applied = ground->applied;
   const bool needs_rebuild = ground->needs_rebuild;
   auto catch_up = std::make_unique<CatchUp>(
-      config.cluster, config.journal.segment_bytes, key,
+      config.cluster, config.journal.segment_bytes, keys.keys(),
       CatchUp::Node{&storage, state, ground->shape, digest_of(ground->shape)});
   journal::OwnLog own;
   {
-    ClusterNode node(config, std::move(*ground), std::move(*network), std::move(catch_up));
-    if (auto started = node.start(storage, state, key, applied, needs_rebuild); !started)
+    ClusterNode node(config, std::move(*ground), std::move(*network), keys, std::move(catch_up));
+    if (auto started = node.start(storage, state, applied, needs_rebuild); !started)
       return started.error();
     auto left = node.serve(stop);
     if (!left || *left == ClusterNode::Left::stopped) return left;
@@ -564,16 +582,16 @@ Result<void> serve_in_cluster(const Config& config, journal::DirectoryStorage& s
                               const StopSignal& stop) {
   auto lock = LockFile::hold(storage.describe());
   if (!lock) return lock.error();
-  auto key = replicate::read_key(config.cluster.key_file);
-  if (!key) return key.error();
+  auto keys = LiveKeys::read(config.cluster.key_file);
+  if (!keys) return keys.error();
   auto finished = journal::finish_installation(storage);
   if (!finished) return finished.error();
-  auto joined = join_if_new(config, storage, *key, stop);
+  auto joined = join_if_new(config, storage, keys->keys(), stop);
   if (!joined) return joined.error();
   if (!*joined) return {};
   // Progress: each round but the last one installed a copy.
   for (;;) {
-    auto left = serve_once(config, storage, *key, stop);
+    auto left = serve_once(config, storage, *keys, stop);
     if (!left) return left.error();
     if (*left == ClusterNode::Left::stopped) return {};
   }

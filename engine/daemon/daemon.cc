@@ -44,7 +44,8 @@ class Daemon {
       ask_for_checkpoint();
     else
       tell_ready();
-    while (!stop.has_come_within(kTickNs)) {
+    // Nothing of a book of one host can be loaded anew.
+    while (stop.wait(kTickNs) != Told::stop) {
       if (const auto failed = keeper_->failure()) return give_up(*failed);
       if (auto kept = opened_.is_adopted ? keep_adopted() : keep_promise(); !kept)
         return give_up(kept.error());

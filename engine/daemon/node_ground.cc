@@ -102,7 +102,7 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
 
 // A new node that has no journal yet. False: told to stop before it got one.
 Result<bool> join_if_new(const Config& config, journal::Storage& storage,
-                         const replicate::ClusterKey& key, const StopSignal& stop) {
+                         const replicate::ClusterKeys& keys, const StopSignal& stop) {
   if (!config.cluster.is_joining) return true;
   auto segments = journal::list_segments(storage, 0);
   if (!segments) return segments.error();
@@ -121,7 +121,7 @@ Result<bool> join_if_new(const Config& config, journal::Storage& storage,
     node.shape = arena.shape();
   }
   node.shape_digest = digest_of(node.shape);
-  return join_cluster(config.cluster, config.journal.segment_bytes, key, node, stop);
+  return join_cluster(config.cluster, config.journal.segment_bytes, keys, node, stop);
 }
 
 }  // namespace casbook::daemon

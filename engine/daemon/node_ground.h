@@ -26,6 +26,6 @@ replicate::Configuration configuration_of(const ClusterConfig& cluster);
 // A new node that has no journal yet gets a copy of another's. False: told to stop before it had
 // one. Errors: those of join_cluster().
 Result<bool> join_if_new(const Config& config, journal::Storage& storage,
-                         const replicate::ClusterKey& key, const StopSignal& stop);
+                         const replicate::ClusterKeys& keys, const StopSignal& stop);
 
 }  // namespace casbook::daemon

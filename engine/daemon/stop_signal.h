@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT, as answers to a wait. Blocked while one of these lives, in this thread and
+// SIGTERM, SIGINT and SIGHUP, as answers to a wait. Blocked while one of these lives, in this thread and
 // those that it starts; one may live inside another.
 #pragma once
 
@@ -7,26 +7,33 @@
 
 namespace casbook::daemon {
 
+enum class Told { nothing, stop, reload };
+
 class StopSignal {
  public:
   StopSignal() {
     sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals_, number);
     pthread_sigmask(SIG_BLOCK, &signals_, &before_);
   }
   // Asked to stop twice is asked once: the second does not end by a signal what has just ended well.
   ~StopSignal() {
-    while (has_come_within(0)) continue;
+    while (wait(0) != Told::nothing) continue;
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   }
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  bool has_come_within(long ns) const {
+  // One of those that came, or that will within that time.
+  Told wait(long ns) const {
     const timespec limit{0, ns};
-    return sigtimedwait(&signals_, nullptr, &limit) > 0;
+    const int number = sigtimedwait(&signals_, nullptr, &limit);
+    if (number == SIGHUP) return Told::reload;
+    return number > 0 ? Told::stop : Told::nothing;
   }
+
+  // Told to stop. What else comes meanwhile is done with.
+  bool has_come_within(long ns) const { return wait(ns) == Told::stop; }
 
  private:
   sigset_t signals_, before_;

@@ -1,113 +1,13 @@
 #include "replicate/keys.h"
 
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <string_view>
 
-#include <fcntl.h>
 #include <sodium.h>
 
-#include "arena/os_file.h"
 #include "base/assert.h"
 
 namespace casbook::replicate {
-
-using arena::OsFile;
-
-namespace {
-
-constexpr std::string_view kFileWord = "casbook-cluster-key-1 ";
-constexpr size_t kHexBytes = 64;
-constexpr size_t kFileBytes = kFileWord.size() + kHexBytes + 1;
-
-Error file_error(int error_number, const char* call, const std::string& path) {
-  Error error = arena::os_error(error_number, call, path);
-  if (error_number == EEXIST) error.code = Code::book_exists;
-  if (error_number == ENOENT) error.code = Code::bad_argument;
-  if (error_number == ENOSPC || error_number == EDQUOT) error.code = Code::no_space;
-  return error;
-}
-
-Result<void> write_and_sync(const OsFile& file, const std::string& text, const std::string& path) {
-  for (size_t done = 0; done < text.size();) {
-    const ssize_t written = write(file.fd(), text.data() + done, text.size() - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return file_error(errno, "write", path);
-    done += static_cast<size_t>(written);
-  }
-  if (fsync(file.fd()) != 0) return file_error(errno, "sync", path);
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  if (directory.empty()) directory = ".";
-  const OsFile parent(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent.is_open() || fsync(parent.fd()) != 0)
-    return file_error(errno, "sync directory", directory);
-  return {};
-}
-
-Result<void> check_rights(const OsFile& file, const std::string& path) {
-  struct stat status;
-  if (fstat(file.fd(), &status) != 0) return file_error(errno, "stat", path);
-  if (!S_ISREG(status.st_mode))
-    return Error{.code = Code::damaged, .detail = "key file " + path + " is not a regular file"};
-  if (status.st_uid != geteuid() && status.st_uid != 0)
-    return Error{.code = Code::no_permission,
-                 .detail = "key file " + path + " belongs to user " +
-                           std::to_string(status.st_uid) + "; expected this user or root"};
-  if (status.st_mode & (S_IRWXG | S_IRWXO))
-    return Error{
-        .code = Code::no_permission,
-        .detail = "key file " + path + " is open to group or others; expected mode 0600 or 0400"};
-  return {};
-}
-
-}  // namespace
-
-Result<void> write_new_key(const std::string& path) {
-  if (sodium_init() < 0) return Error{.code = Code::io_error, .detail = "no source of randomness"};
-  unsigned char bytes[32];
-  randombytes_buf(bytes, sizeof bytes);
-  char hex[kHexBytes + 1];
-  sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
-  std::string text = std::string(kFileWord) + hex + "\n";
-  Result<void> done;
-  {
-    const OsFile file(
-        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    done = file.is_open() ? write_and_sync(file, text, path)
-                          : Result<void>(file_error(errno, "create key file", path));
-    if (file.is_open() && !done) (void)unlink(path.c_str());
-  }
-  sodium_memzero(bytes, sizeof bytes);
-  sodium_memzero(hex, sizeof hex);
-  sodium_memzero(text.data(), text.size());
-  return done;
-}
-
-Result<ClusterKey> read_key(const std::string& path) {
-  const OsFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!file.is_open()) return file_error(errno, "open key file", path);
-  if (auto checked = check_rights(file, path); !checked) return checked.error();
-  char text[kFileBytes + 1];
-  ssize_t bytes;
-  do bytes = read(file.fd(), text, sizeof text);
-  while (bytes < 0 && errno == EINTR);
-  if (bytes < 0) return file_error(errno, "read", path);
-  ClusterKey key;
-  size_t decoded = 0;
-  const bool is_whole =
-      bytes == static_cast<ssize_t>(kFileBytes) && text[kFileBytes - 1] == '\n' &&
-      std::memcmp(text, kFileWord.data(), kFileWord.size()) == 0 &&
-      sodium_hex2bin(reinterpret_cast<unsigned char*>(key.bytes.data()), key.bytes.size(),
-                     text + kFileWord.size(), kHexBytes, nullptr, &decoded, nullptr) == 0 &&
-      decoded == key.bytes.size();
-  sodium_memzero(text, sizeof text);
-  if (!is_whole)
-    return Error{.code = Code::damaged,
-                 .detail = "key file " + path + ": expected one line \"" + std::string(kFileWord) +
-                           "\" and 64 hexadecimal digits"};
-  return key;
-}
 
 bool can_use(Cipher cipher) {
   if (sodium_init() < 0) return false;
@@ -202,6 +102,35 @@ bool DatagramKey::open(Cipher cipher, uint64_t nonce, std::span<const std::byte>
   return crypto_aead_chacha20poly1305_ietf_decrypt(
              raw(plain), &bytes, nullptr, raw(sealed.data()), sealed.size(), raw(header.data()),
              header.size(), public_nonce.data(), schedule_->chacha.data()) == 0;
+}
+
+KeyId id_of(const ClusterKey& key) {
+  CASBOOK_ASSERT(sodium_init() >= 0);
+  std::array<unsigned char, 16> hash;
+  keyed_hash(key, "casbook key id", std::array<uint64_t, 1>{0}, hash);
+  KeyId id;
+  std::memcpy(&id, hash.data(), sizeof id);
+  return id;
+}
+
+std::string text_of(KeyId id) {
+  const unsigned char bytes[] = {static_cast<unsigned char>(id >> 8),
+                                 static_cast<unsigned char>(id & 0xff)};
+  char hex[2 * sizeof bytes + 1];
+  return sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
+}
+
+ClusterKeys::ClusterKeys(const ClusterKey& only) : keys_{only}, ids_{id_of(only)}, count_(1) {}
+
+ClusterKeys::ClusterKeys(const ClusterKey& first, const ClusterKey& second)
+    : keys_{first, second}, ids_{id_of(first), id_of(second)}, count_(2) {
+  CASBOOK_ASSERT(ids_[0] != ids_[1]);
+}
+
+const ClusterKey* ClusterKeys::find(KeyId id) const {
+  for (size_t i = 0; i < count_; ++i)
+    if (ids_[i] == id) return &keys_[i];
+  return nullptr;
 }
 
 uint64_t keyed_number(const ClusterKey& key, uint64_t boot, uint64_t seed, uint64_t count) {

@@ -1,11 +1,12 @@
-// The cluster's key, and datagrams sealed with what is derived from it (libsodium).
+// The cluster's keys, and datagrams sealed with what is derived from one of them (libsodium).
 //
 // Every datagram of one run of a node is sealed under a key of its own:
 //
 //   BLAKE2b-256(key = cluster key, "casbook datagram key" | cluster | sender | boot | cipher)
 //
 // with the datagram's number as nonce. `boot` is random each start, so no nonce is used twice under
-// a key, whatever a node remembers of its earlier runs.
+// a key, whatever a node remembers of its earlier runs. The numbers of a boot go on when it changes
+// to another cluster key, and back.
 //
 // Cipher: AES-256-GCM needs instructions that not every machine has, ChaCha20-Poly1305 runs
 // anywhere. The header of a datagram says which; a node begins with the latter and changes to the
@@ -26,10 +27,33 @@ struct ClusterKey {
   std::array<std::byte, 32> bytes{};
 };
 
-// A new key to a new file, mode 0600; synced. book_exists: there is such a file.
-Result<void> write_new_key(const std::string& path);
-// no_permission: group or others may read or write it, or it is not this user's or root's; damaged.
-Result<ClusterKey> read_key(const std::string& path);
+// Public: tells keys apart and says nothing of them. In the header of a datagram.
+using KeyId = uint16_t;
+KeyId id_of(const ClusterKey& key);
+std::string text_of(KeyId id);  // four hexadecimal digits
+
+// The keys that are valid: what this node sends is sealed with the first, what it opens may be
+// sealed with either. So hosts change from one to another one by one, and nothing is lost
+// meanwhile.
+class ClusterKeys {
+ public:
+  static constexpr size_t kMax = 2;
+
+  ClusterKeys(const ClusterKey& only);
+  // Of different ids.
+  ClusterKeys(const ClusterKey& first, const ClusterKey& second);
+
+  std::span<const ClusterKey> all() const { return {keys_.data(), count_}; }
+  const ClusterKey& sealing() const { return keys_[0]; }
+  KeyId sealing_id() const { return ids_[0]; }
+  std::span<const KeyId> ids() const { return {ids_.data(), count_}; }
+  const ClusterKey* find(KeyId id) const;  // null: none of them
+
+ private:
+  std::array<ClusterKey, kMax> keys_;
+  std::array<KeyId, kMax> ids_;
+  size_t count_;
+};
 
 // Numbers are on the wire.
 enum class Cipher : uint8_t { aes_256_gcm = 1, chacha20_poly1305 = 2 };

@@ -3,18 +3,28 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/probe.h"
 
 namespace casbook::replicate {
 
-Outbox::Outbox(const TransportOptions& options, const DatagramKey& key, Network& network,
+Outbox::Outbox(const TransportOptions& options, const ClusterKeys& keys, Network& network,
                TransportCounts& counts)
-    : options_(options), key_(key), network_(network), counts_(counts) {
+    : options_(options), network_(network), counts_(counts) {
+  set_keys(keys);
   const uint32_t bytes = network.datagram_bytes();
   CASBOOK_ASSERT(bytes >= kDatagramBytesMin && bytes <= kDatagramBytesMax);
   frame_bytes_max_ = bytes - kHeaderBytes - kSealBytes;
   lanes_.resize(options.peers.size() + 1);
   for (Lane& lane : lanes_) lane.frames.resize(frame_bytes_max_);
   datagram_.resize(bytes);
+}
+
+void Outbox::set_keys(const ClusterKeys& keys) {
+  if (key_ && key_id_ == keys.sealing_id()) return;
+  key_ =
+      std::make_unique<DatagramKey>(keys.sealing(), options_.cluster, options_.node, options_.boot);
+  key_id_ = keys.sealing_id();
+  if (base::mutated(base::Mutant::transport_numbers_anew)) seq_ = 0;
 }
 
 uint32_t Outbox::fragment_bytes() const {
@@ -43,6 +53,7 @@ void Outbox::send(uint32_t lane) {
   Lane& full = lanes_[lane];
   const DatagramHeader header{
       .cipher = full.has_handshake ? Cipher::chacha20_poly1305 : cipher_,
+      .key = key_id_,
       .cluster = options_.cluster,
       .sender = options_.node,
       .destination = lane == kGroup ? kToAll : options_.peers[lane - 1],
@@ -51,8 +62,8 @@ void Outbox::send(uint32_t lane) {
   };
   const std::span<std::byte, kHeaderBytes> head(datagram_.data(), kHeaderBytes);
   encode(header, head);
-  key_.seal(header.cipher, header.seq, head, std::span(full.frames).first(full.used),
-            datagram_.data() + kHeaderBytes);
+  key_->seal(header.cipher, header.seq, head, std::span(full.frames).first(full.used),
+             datagram_.data() + kHeaderBytes);
   transmit(lane, std::span(datagram_).first(kHeaderBytes + full.used + kSealBytes));
   full.used = 0, full.has_handshake = false;
 }

@@ -16,8 +16,12 @@ class Outbox {
   static constexpr uint32_t lane_of(uint32_t peer) { return peer + 1; }
 
   // All references must outlive it.
-  Outbox(const TransportOptions& options, const DatagramKey& key, Network& network,
+  Outbox(const TransportOptions& options, const ClusterKeys& keys, Network& network,
          TransportCounts& counts);
+
+  // What is sent from here on is sealed with the first of those. Numbers go on: with the key before
+  // they were used, and it may come back.
+  void set_keys(const ClusterKeys& keys);
 
   // Of handshakes it stays ChaCha20-Poly1305, which every node can read.
   void set_cipher(Cipher cipher) { cipher_ = cipher; }
@@ -45,7 +49,8 @@ class Outbox {
   void transmit(uint32_t lane, std::span<const std::byte> datagram);
 
   const TransportOptions& options_;
-  const DatagramKey& key_;
+  std::unique_ptr<DatagramKey> key_;
+  KeyId key_id_ = 0;
   Network& network_;
   TransportCounts& counts_;
   Cipher cipher_ = Cipher::chacha20_poly1305;

@@ -1,6 +1,7 @@
 #include "replicate/peer_session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/probe.h"
 
@@ -28,14 +29,19 @@ bool PeerSession::was_taken(const DatagramHeader& header) const {
          !mutated(Mutant::transport_replays);
 }
 
-const DatagramKey& PeerSession::key_for(const DatagramHeader& header) {
-  if (is_of_accepted_boot(header)) return *key_;
-  if (!candidate_key_ || candidate_boot_ != header.boot) {
-    candidate_key_ = std::make_unique<DatagramKey>(*cluster_key_, cluster_, node_, header.boot);
-    candidate_boot_ = header.boot;
-  }
-  return *candidate_key_;
+const DatagramKey* PeerSession::key_for(const DatagramHeader& header) {
+  const ClusterKey* const cluster_key = cluster_keys_->find(header.key);
+  if (!cluster_key) return nullptr;
+  const auto which = static_cast<size_t>(cluster_key - cluster_keys_->all().data());
+  if (which != 0 && mutated(Mutant::transport_first_key_only)) return nullptr;
+  RunKeys& run = is_of_accepted_boot(header) ? accepted_ : candidate_;
+  if (run.boot != header.boot) run = {.boot = header.boot};
+  auto& key = run.keys[which];
+  if (!key) key = std::make_unique<DatagramKey>(*cluster_key, cluster_, node_, header.boot);
+  return key.get();
 }
+
+void PeerSession::forget_keys() { accepted_.keys = {}, candidate_.keys = {}; }
 
 uint64_t PeerSession::challenge(uint64_t fresh_number, int64_t now_ns) {
   if (challenge_ == 0 || now_ns - challenge_since_ns_ > kChallengeNs)
@@ -49,7 +55,7 @@ bool PeerSession::is_answer(uint64_t answer, int64_t now_ns) const {
 
 void PeerSession::accept(const DatagramHeader& header, uint8_t ciphers) {
   boot_ = header.boot;
-  key_ = std::move(candidate_key_), candidate_boot_ = 0;
+  accepted_ = std::exchange(candidate_, {});
   ciphers_ = ciphers;
   window_.begin_behind(header.seq - 1);
   control_seq_ = header.seq - 1;

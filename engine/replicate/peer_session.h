@@ -20,16 +20,19 @@ namespace casbook::replicate {
 
 class PeerSession {
  public:
-  PeerSession(uint64_t node, const ClusterKey& key, uint64_t cluster)
-      : node_(node), cluster_key_(&key), cluster_(cluster) {}
+  // `keys`: also as they are later, when forget_keys() was called.
+  PeerSession(uint64_t node, const ClusterKeys& keys, uint64_t cluster)
+      : node_(node), cluster_keys_(&keys), cluster_(cluster) {}
 
   uint64_t node() const { return node_; }
   bool is_accepted() const { return boot_ != 0; }
   uint8_t ciphers() const { return ciphers_; }
 
-  // Whether that datagram is to be opened at all. `key` is what with.
+  // Whether that datagram is to be opened at all, and what with; null: no key of ours.
   bool was_taken(const DatagramHeader& header) const;
-  const DatagramKey& key_for(const DatagramHeader& header);
+  const DatagramKey* key_for(const DatagramHeader& header);
+  // What was derived from the cluster's keys: they have changed. The run that is believed in stays.
+  void forget_keys();
   bool is_of_accepted_boot(const DatagramHeader& header) const {
     return is_accepted() && header.boot == boot_;
   }
@@ -64,11 +67,17 @@ class PeerSession {
 
  private:
   uint64_t node_;
-  const ClusterKey* cluster_key_;
+  const ClusterKeys* cluster_keys_;
   uint64_t cluster_;
 
-  uint64_t boot_ = 0, candidate_boot_ = 0;
-  std::unique_ptr<DatagramKey> key_, candidate_key_;
+  // Of one run: its key under each of the cluster's, made when it is needed.
+  struct RunKeys {
+    uint64_t boot = 0;
+    std::array<std::unique_ptr<DatagramKey>, ClusterKeys::kMax> keys{};
+  };
+
+  uint64_t boot_ = 0;
+  RunKeys accepted_, candidate_;
   uint8_t ciphers_ = 0;
   ReplayWindow window_;
   uint64_t control_seq_ = 0;

@@ -42,7 +42,7 @@ Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& stora
 
 Result<std::unique_ptr<Replicator>> Replicator::open(
     const ReplicatorOptions& options, journal::Storage& storage, const journal::JournalState& state,
-    RaftLog& log, Network& network, const ClusterKey& key, HostedBook& book, uint64_t applied,
+    RaftLog& log, Network& network, const ClusterKeys& keys, HostedBook& book, uint64_t applied,
     bool needs_rebuild, int64_t now_ns) {
   auto disks = PeerDisks::open(storage);
   if (!disks) return disks.error();
@@ -64,7 +64,7 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
   TransportOptions transport = options.transport;
   transport.storage_id = state.storage_id, transport.disks = &node->disks_;
   node->transport_ = std::make_unique<Transport>(
-      transport, key, network, log, [raw = node.get()](uint64_t from, Message&& message) {
+      transport, keys, network, log, [raw = node.get()](uint64_t from, Message&& message) {
         raw->on_message(from, std::move(message));
       });
   node->term_ = node->consensus_->term();

@@ -82,7 +82,7 @@ class Replicator {
   static Result<std::unique_ptr<Replicator>> open(const ReplicatorOptions& options,
                                                   journal::Storage& storage,
                                                   const journal::JournalState& state, RaftLog& log,
-                                                  Network& network, const ClusterKey& key,
+                                                  Network& network, const ClusterKeys& keys,
                                                   HostedBook& book, uint64_t applied,
                                                   bool needs_rebuild, int64_t now_ns);
 
@@ -94,6 +94,7 @@ class Replicator {
   // True: there may be more at once.
   Result<bool> collect(int64_t now_ns);
   Result<void> disk_moved(int64_t now_ns);
+  void set_keys(const ClusterKeys& keys) { transport_->set_keys(keys); }
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.
   Result<void> set_able(bool is_able, int64_t now_ns);

@@ -22,12 +22,14 @@ static_assert(kStreamProofBytes == kProofBytes + kHeaderBytesOfStream);
 constexpr size_t kWelcomeProven = 16 + kRandomBytes;
 constexpr uint32_t kPlainBytesMax = journal::kCopyMessageBytesMax;
 
-// hello: magic (4), version (1), reserved (3), cluster (8), client (8), server (8), random (32)
-// welcome: magic (4), version (1), reserved (3), server (8), random (32), proof (32), header (24)
+// hello: magic (4), version (1), reserved (1), key (2), cluster (8), client (8), server (8), random
+// (32) welcome: magic (4), version (1), reserved (3), server (8), random (32), proof (32), header
+// (24)
 struct Head {
   uint32_t magic = kStreamMagic;
   uint8_t version = kStreamVersion;
-  uint8_t reserved[3] = {};
+  uint8_t reserved = 0;
+  KeyId key = 0;  // of a hello
 };
 static_assert(sizeof(Head) == 8);
 
@@ -44,7 +46,7 @@ T get_at(std::span<const std::byte> bytes, size_t offset) {
 
 bool is_of_this_version(std::span<const std::byte> bytes) {
   const Head expected;
-  return std::memcmp(bytes.data(), &expected, sizeof expected) == 0;
+  return std::memcmp(bytes.data(), &expected, offsetof(Head, key)) == 0;
 }
 
 const unsigned char* raw(const std::byte* bytes) {
@@ -100,10 +102,10 @@ void SealedStream::derive(bool is_client) {
 
 // --- client ---
 
-SealedStream SealedStream::connect(const ClusterKey& key, const StreamName& name) {
-  SealedStream stream(key, name);
+SealedStream SealedStream::connect(const ClusterKeys& keys, const StreamName& name) {
+  SealedStream stream(keys.sealing(), name);
   const std::span<std::byte> hello = stream.hello_;
-  put_at(hello, 0, Head{});
+  put_at(hello, 0, Head{.key = keys.sealing_id()});
   put_at(hello, 8, name.cluster), put_at(hello, 16, name.client), put_at(hello, 24, name.server);
   randombytes_buf(hello.data() + 32, kRandomBytes);
   return stream;
@@ -133,14 +135,17 @@ std::optional<uint8_t> SealedStream::version_of(std::span<const std::byte> hello
   return get_at<Head>(hello, 0).version;
 }
 
-std::optional<SealedStream> SealedStream::accept(const ClusterKey& key, const StreamName& name,
+std::optional<SealedStream> SealedStream::accept(const ClusterKeys& keys, const StreamName& name,
                                                  std::span<const std::byte> hello) {
   if (hello.size() != kStreamHelloBytes || !is_of_this_version(hello) ||
       get_at<uint64_t>(hello, 8) != name.cluster || get_at<uint64_t>(hello, 16) == 0 ||
       get_at<uint64_t>(hello, 24) != name.server)
     return std::nullopt;
+  const ClusterKey* const key = keys.find(get_at<Head>(hello, 0).key);
+  if (!key) return std::nullopt;
   SealedStream stream(
-      key, {.cluster = name.cluster, .client = get_at<uint64_t>(hello, 16), .server = name.server});
+      *key,
+      {.cluster = name.cluster, .client = get_at<uint64_t>(hello, 16), .server = name.server});
   std::memcpy(stream.hello_.data(), hello.data(), hello.size());
   const std::span<std::byte> welcome = stream.welcome_;
   put_at(welcome, 0, Head{});

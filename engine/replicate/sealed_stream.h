@@ -35,16 +35,17 @@ struct StreamName {
 class SealedStream {
  public:
   // --- client
-  static SealedStream connect(const ClusterKey& key, const StreamName& name);
+  // Sealed with the first of the keys.
+  static SealedStream connect(const ClusterKeys& keys, const StreamName& name);
   std::span<const std::byte> hello() const { return hello_; }
   // False: whoever answers does not know the key, or is another node.
   [[nodiscard]] bool take_welcome(std::span<const std::byte> welcome);
   std::span<const std::byte> proof() const { return proof_; }
 
   // --- server
-  // Nothing: no hello of this version, or for another node or cluster. `name.client` is not looked
-  // at.
-  static std::optional<SealedStream> accept(const ClusterKey& key, const StreamName& name,
+  // Sealed with the one that the client names. Nothing: none of these, no hello of this version, or
+  // for another node or cluster. `name.client` is not looked at.
+  static std::optional<SealedStream> accept(const ClusterKeys& keys, const StreamName& name,
                                             std::span<const std::byte> hello);
   // What that version of a hello would be: to tell a newer program from noise.
   static std::optional<uint8_t> version_of(std::span<const std::byte> hello);

@@ -21,14 +21,13 @@ constexpr bool is_message =
 
 }  // namespace
 
-Transport::Impl::Impl(const TransportOptions& given, const ClusterKey& key, Network& network,
+Transport::Impl::Impl(const TransportOptions& given, const ClusterKeys& keys, Network& network,
                       EntrySource& source, Deliver to)
     : options(given),
-      cluster_key(key),
+      cluster_keys(keys),
       entries(source),
       deliver(std::move(to)),
-      own_key(key, given.cluster, given.node, given.boot),
-      outbox(options, own_key, network, counts),
+      outbox(options, keys, network, counts),
       received(given.receive_bytes_max),
       repairs(
           {.peers = static_cast<uint32_t>(given.peers.size()),
@@ -42,13 +41,19 @@ Transport::Impl::Impl(const TransportOptions& given, const ClusterKey& key, Netw
   for (const uint64_t node : options.peers) {
     CASBOOK_ASSERT(node != 0 && node != options.node);
     peer_of.emplace(node, static_cast<uint32_t>(sessions.size()));
-    sessions.emplace_back(node, cluster_key, options.cluster);
+    sessions.emplace_back(node, cluster_keys, options.cluster);
   }
   // Of each node its own, so that not all who miss the same ask in one moment.
   const std::array<uint64_t, 2> own{options.seed, options.node};
   nak_jitter_ns =
       static_cast<int64_t>(base::reduce(base::hash_bytes(own.data(), sizeof own),
                                         static_cast<uint64_t>(options.nak_delay_ns / 4 + 1)));
+}
+
+void Transport::Impl::set_keys(const ClusterKeys& keys) {
+  cluster_keys = keys;
+  outbox.set_keys(keys);
+  for (PeerSession& session : sessions) session.forget_keys();
 }
 
 void Transport::Impl::receive(std::span<const std::byte> datagram, int64_t now_ns) {
@@ -59,8 +64,9 @@ void Transport::Impl::receive(std::span<const std::byte> datagram, int64_t now_n
   PeerSession& session = sessions[*peer];
   const auto sealed = datagram.subspan(kHeaderBytes);
   plain_bytes = sealed.size() - kSealBytes;
-  if (!session.key_for(header).open(header.cipher, header.seq, datagram.first(kHeaderBytes), sealed,
-                                    plain.data())) {
+  const DatagramKey* const key = session.key_for(header);
+  if (!key ||
+      !key->open(header.cipher, header.seq, datagram.first(kHeaderBytes), sealed, plain.data())) {
     ++counts.dropped_forged;
     return;
   }
@@ -81,7 +87,8 @@ std::optional<uint32_t> Transport::Impl::admit(std::span<const std::byte> datagr
                                                DatagramHeader& header) {
   const auto decoded = decode_header(datagram);
   if (!decoded) {
-    ++counts.dropped_malformed;
+    const auto version = decode_version(datagram);
+    ++(version && *version > kWireVersion ? counts.dropped_newer : counts.dropped_malformed);
     return std::nullopt;
   }
   header = *decoded;
@@ -240,9 +247,9 @@ EntryPtr Transport::Impl::find(uint64_t term, uint64_t index) const {
   return logged && logged->term == term ? logged : nullptr;
 }
 
-Transport::Transport(const TransportOptions& options, const ClusterKey& key, Network& network,
+Transport::Transport(const TransportOptions& options, const ClusterKeys& keys, Network& network,
                      EntrySource& entries, Deliver deliver)
-    : impl_(std::make_unique<Impl>(options, key, network, entries, std::move(deliver))) {}
+    : impl_(std::make_unique<Impl>(options, keys, network, entries, std::move(deliver))) {}
 Transport::~Transport() = default;
 
 void Transport::send(std::span<const Outgoing> messages, int64_t now_ns) {
@@ -251,6 +258,7 @@ void Transport::send(std::span<const Outgoing> messages, int64_t now_ns) {
 void Transport::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   impl_->receive(datagram, now_ns);
 }
+void Transport::set_keys(const ClusterKeys& keys) { impl_->set_keys(keys); }
 void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
 int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
 bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }

@@ -39,11 +39,13 @@ struct TransportCounts {
   uint64_t datagrams_sent = 0, datagrams_received = 0, bytes_sent = 0, bytes_received = 0;
   uint64_t payload_sent = 0;  // bytes of entries, each counted once however often it is sent
   uint64_t repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
-  // forged: the seal does not fit. replayed: taken before, or of a run that does not answer (an
-  // echo of our own multicast too). foreign: of another cluster, shape or node, or for another
-  // node. malformed: no datagram of this version, or frames that contradict.
+  // forged: the seal does not fit, or is of a key that is none of ours. replayed: taken before, or
+  // of a run that does not answer (an echo of our own multicast too). foreign: of another cluster,
+  // shape or node, or for another node. newer: of a version that this program does not know.
+  // malformed: no datagram, of an older version, or frames that contradict.
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
   uint64_t refused_disks = 0;  // answers of a node that comes with another disk than it had
+  uint64_t dropped_newer = 0;
   uint64_t dropped_late = 0;  // control frames that a later one has overtaken
 };
 
@@ -51,7 +53,7 @@ class Transport {
  public:
   // `deliver` is called from inside receive() and tick(). All references must outlive it.
   using Deliver = std::function<void(uint64_t from, Message&& message)>;
-  Transport(const TransportOptions& options, const ClusterKey& key, Network& network,
+  Transport(const TransportOptions& options, const ClusterKeys& keys, Network& network,
             EntrySource& entries, Deliver deliver);
   ~Transport();
 
@@ -59,6 +61,8 @@ class Transport {
   void send(std::span<const Outgoing> messages, int64_t now_ns);
   // A datagram as it came. `from` of the network is not trusted.
   void receive(std::span<const std::byte> datagram, int64_t now_ns);
+  // From now on. Sessions go on with all who seal with one of these and open the first.
+  void set_keys(const ClusterKeys& keys);
   // Repairs, handshakes, silence. Call at deadline_ns() or later.
   void tick(int64_t now_ns);
   int64_t deadline_ns() const;

@@ -13,10 +13,11 @@
 namespace casbook::replicate {
 
 struct Transport::Impl {
-  Impl(const TransportOptions& options, const ClusterKey& key, Network& network,
+  Impl(const TransportOptions& options, const ClusterKeys& keys, Network& network,
        EntrySource& entries, Deliver deliver);
 
   // --- transport.cc
+  void set_keys(const ClusterKeys& keys);
   void receive(std::span<const std::byte> datagram, int64_t now_ns);
   // Which peer it claims to be of; nothing: counted and dropped.
   std::optional<uint32_t> admit(std::span<const std::byte> datagram, DatagramHeader& header);
@@ -61,11 +62,10 @@ struct Transport::Impl {
   NakTiming nak_timing(const PeerSession& session) const;
 
   TransportOptions options;
-  ClusterKey cluster_key;
+  ClusterKeys cluster_keys;
   EntrySource& entries;
   Deliver deliver;
   TransportCounts counts;
-  DatagramKey own_key;
   Outbox outbox;
   std::vector<PeerSession> sessions;  // in the order of options.peers
   std::unordered_map<uint64_t, uint32_t> peer_of;

@@ -43,7 +43,7 @@ int64_t Transport::Impl::deadline_ns() const {
 
 void Transport::Impl::send_hello(uint32_t peer, int64_t now_ns) {
   PeerSession& session = sessions[peer];
-  const uint64_t fresh = keyed_number(cluster_key, options.boot, options.seed, ++challenges);
+  const uint64_t fresh = keyed_number(cluster_keys.sealing(), options.boot, options.seed, ++challenges);
   outbox.put(Outbox::lane_of(peer), HelloFrame{.challenge = session.challenge(fresh, now_ns),
                                                .shape = options.shape,
                                                .ciphers = own_ciphers});

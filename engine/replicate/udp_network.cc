@@ -84,6 +84,8 @@ void UdpBatch::take(int socket, uint32_t messages_max) {
     headers_[i].msg_hdr = {};
     headers_[i].msg_hdr.msg_iov = &pieces_[i];
     headers_[i].msg_hdr.msg_iovlen = 1;
+    headers_[i].msg_hdr.msg_name = &senders_[i];
+    headers_[i].msg_hdr.msg_namelen = sizeof senders_[i];
     headers_[i].msg_hdr.msg_control = controls_[i].bytes;
     headers_[i].msg_hdr.msg_controllen = sizeof controls_[i].bytes;
   }
@@ -99,7 +101,8 @@ void UdpBatch::take(int socket, uint32_t messages_max) {
 void UdpBatch::add(std::span<const std::byte> message, size_t datagram_bytes) {
   do {
     const auto datagram = message.first(std::min(datagram_bytes, message.size()));
-    if (datagram.size() <= datagram_bytes_max_) datagrams_.push_back(datagram);
+    if (datagram.size() <= datagram_bytes_max_)
+      datagrams_.push_back(datagram), messages_.push_back(used_);
     message = message.subspan(datagram.size());
   } while (!message.empty());
 }
@@ -274,7 +277,7 @@ void UdpNetwork::take_all(UdpBatch& batch) const {
 }
 
 Result<uint32_t> UdpNetwork::receive(UdpBatch& batch, int64_t timeout_ns) {
-  batch.datagrams_.clear(), batch.used_ = 0;
+  batch.datagrams_.clear(), batch.messages_.clear(), batch.used_ = 0;
   take_all(batch);
   if (batch.count() != 0) return batch.count();
   pollfd sources[] = {{.fd = unicast_.fd(), .events = POLLIN, .revents = 0},
@@ -291,6 +294,13 @@ Result<uint32_t> UdpNetwork::receive(UdpBatch& batch, int64_t timeout_ns) {
   }
   take_all(batch);
   return batch.count();
+}
+
+uint64_t UdpNetwork::node_at(const sockaddr_in& address) const {
+  for (const auto& [node, its] : peers_)
+    if (its.sin_addr.s_addr == address.sin_addr.s_addr && its.sin_port == address.sin_port)
+      return node;
+  return 0;
 }
 
 void UdpNetwork::wake() {

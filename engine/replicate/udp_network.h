@@ -54,6 +54,8 @@ class UdpBatch {
   explicit UdpBatch(uint32_t datagram_bytes_max);
   uint32_t count() const { return static_cast<uint32_t>(datagrams_.size()); }
   std::span<const std::byte> operator[](uint32_t i) const { return datagrams_[i]; }
+  // Where it says that it is from.
+  const sockaddr_in& sender(uint32_t i) const { return senders_[messages_[i]]; }
 
  private:
   friend class UdpNetwork;
@@ -63,7 +65,9 @@ class UdpBatch {
   const uint32_t datagram_bytes_max_;
   std::vector<std::span<const std::byte>> datagrams_;
   std::vector<std::byte> bytes_;
-  uint32_t used_ = 0;  // messages
+  uint32_t used_ = 0;               // messages
+  std::vector<uint32_t> messages_;  // by datagram: what it came in
+  std::array<sockaddr_in, kMessages> senders_{};
   std::array<UdpControl, kMessages> controls_{};
   std::array<iovec, kMessages> pieces_{};
   std::array<mmsghdr, kMessages> headers_{};
@@ -82,6 +86,8 @@ class UdpNetwork final : public Network {
   // What is there; if nothing is, waits for it until the timeout or wake(). Returns how many, 0 of
   // those that woke for another reason. Datagrams that are larger than ours can be are skipped.
   Result<uint32_t> receive(UdpBatch& batch, int64_t timeout_ns);
+  // 0: of no other node.
+  uint64_t node_at(const sockaddr_in& address) const;
   UdpBatch make_batch() const { return UdpBatch(datagram_bytes_); }
   void wake();
 

@@ -284,9 +284,17 @@ uint64_t ReferenceFrame::last_index() const {
 
 void encode(const DatagramHeader& header, std::span<std::byte, kHeaderBytes> into) {
   Writer out(into.data());
-  out.put(kDatagramMagic, kWireVersion, static_cast<uint8_t>(header.cipher), uint16_t{0},
-          header.cluster, header.sender, header.destination, header.boot, header.seq);
+  out.put(kDatagramMagic, kWireVersion, static_cast<uint8_t>(header.cipher), header.key, header.cluster,
+          header.sender, header.destination, header.boot, header.seq);
   CASBOOK_ASSERT(out.at() == into.data() + into.size());
+}
+
+std::optional<uint8_t> decode_version(std::span<const std::byte> datagram) {
+  Reader in(datagram);
+  uint32_t magic;
+  uint8_t version;
+  in.get(magic, version);
+  return in.is_good() && magic == kDatagramMagic ? std::optional(version) : std::nullopt;
 }
 
 std::optional<DatagramHeader> decode_header(std::span<const std::byte> datagram) {
@@ -295,13 +303,12 @@ std::optional<DatagramHeader> decode_header(std::span<const std::byte> datagram)
   Reader in(datagram.first(kHeaderBytes));
   uint32_t magic;
   uint8_t version, cipher;
-  uint16_t reserved;
   DatagramHeader header;
-  in.get(magic, version, cipher, reserved, header.cluster, header.sender, header.destination,
+  in.get(magic, version, cipher, header.key, header.cluster, header.sender, header.destination,
          header.boot, header.seq);
   header.cipher = static_cast<Cipher>(cipher);
   const bool is_ours =
-      magic == kDatagramMagic && version == kWireVersion && reserved == 0 &&
+      magic == kDatagramMagic && version == kWireVersion &&
       (header.cipher == Cipher::aes_256_gcm || header.cipher == Cipher::chacha20_poly1305) &&
       header.sender != 0 && header.boot != 0 && header.seq != 0;
   return is_ours ? std::optional(header) : std::nullopt;

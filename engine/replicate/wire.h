@@ -16,7 +16,7 @@ namespace casbook::replicate {
 
 constexpr uint32_t kDatagramMagic = 0x50524243;  // "CBRP"
 // Bump when the meaning or place of any byte changes.
-constexpr uint8_t kWireVersion = 1;
+constexpr uint8_t kWireVersion = 2;
 constexpr uint32_t kHeaderBytes = 48;
 constexpr uint32_t kDatagramBytesMin = 512;
 constexpr uint32_t kDatagramBytesMax = 65'507;  // of UDP over IPv4
@@ -26,12 +26,16 @@ constexpr uint64_t kToAll = 0;
 // In the clear, and bound to the seal.
 struct DatagramHeader {
   Cipher cipher = Cipher::chacha20_poly1305;
+  KeyId key = 0;  // the cluster's key that the seal is made with
   uint64_t cluster = 0, sender = 0;
   uint64_t destination = kToAll;  // node
   uint64_t boot = 0, seq = 0;     // seq counts all datagrams of this boot, to whomever, from 1
   bool operator==(const DatagramHeader&) const = default;
 };
 void encode(const DatagramHeader& header, std::span<std::byte, kHeaderBytes> into);
+// Magic and version stand where they are in every version; nothing else is promised of another one.
+// Nothing: no datagram of ours.
+std::optional<uint8_t> decode_version(std::span<const std::byte> datagram);
 // Nothing: no datagram of ours, or of another version.
 std::optional<DatagramHeader> decode_header(std::span<const std::byte> datagram);
 

@@ -33,6 +33,8 @@ struct ClusterStatus {
   uint64_t datagrams_sent = 0, datagrams_received = 0, bytes_sent = 0, bytes_received = 0;
   uint64_t payload_sent = 0, repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
+  uint64_t dropped_newer = 0;     // of a newer version: a node of another release, upgrade this one
+  uint64_t datagram_bytes = 0;    // sent in one piece at most: by the narrowest path to a node
   bool unicast_fallback = false;  // multicast is silent: data goes to each node by itself
   std::vector<NodeStatus> nodes{};
 };

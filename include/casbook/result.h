@@ -52,14 +52,14 @@ namespace casbook {
   CASBOOK_CODE(overrun, 150, false, "the record has left the ring")                              \
   CASBOOK_CODE(undone, 151, true, "that position was undone")                                    \
   CASBOOK_CODE(outcome_unknown, 152, false, "the outcome is unknown: send the same id again")    \
-  CASBOOK_CODE(level_unavailable, 153, false, "this book cannot give that level")               \
+  CASBOOK_CODE(level_unavailable, 153, false, "this book cannot give that level")                \
   CASBOOK_CODE(book_missing, 200, false, "no such book")                                         \
   CASBOOK_CODE(book_exists, 201, false, "the book exists")                                       \
   CASBOOK_CODE(foreign_file, 202, false, "the file is no book")                                  \
-  CASBOOK_CODE(format_older, 203, false, "the book has an older format")                         \
-  CASBOOK_CODE(format_newer, 204, false, "the book has a newer format")                          \
+  CASBOOK_CODE(format_older, 203, false, "the format is older than this program knows")          \
+  CASBOOK_CODE(format_newer, 204, false, "the format is newer than this program knows")          \
   CASBOOK_CODE(truncated, 205, false, "the file of the book is truncated")                       \
-  CASBOOK_CODE(damaged, 206, false, "the book is damaged")                                       \
+  CASBOOK_CODE(damaged, 206, false, "what was read is damaged")                                  \
   CASBOOK_CODE(no_memory, 207, false, "not enough memory is available")                          \
   CASBOOK_CODE(no_permission, 208, false, "permission denied")                                   \
   CASBOOK_CODE(io_error, 209, false, "the system call failed")                                   \
@@ -76,7 +76,8 @@ namespace casbook {
   CASBOOK_CODE(already_served, 216, false, "another daemon serves this book")                    \
   CASBOOK_CODE(foreign_journal, 217, false, "the journal is of another book")                    \
   CASBOOK_CODE(not_served, 218, false, "no daemon serves this book (casbook serve)")             \
-  CASBOOK_CODE(book_moved, 219, false, "the book goes on in another file: open it again")
+  CASBOOK_CODE(book_moved, 219, false, "the book goes on in another file: open it again")        \
+  CASBOOK_CODE(file_exists, 220, false, "the file exists")
 
 enum class Code : uint16_t {
 #define CASBOOK_CODE(name, number, final, text) name = number,

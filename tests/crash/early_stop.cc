@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "replicate/keys.h"
+#include "replicate/key_file.h"
 #include "support/daemon_process.h"
 #include "support/random.h"
 

@@ -119,7 +119,8 @@ class Victim {
     };
   }
   Bytes sealed(const Bytes& plain) {
-    const DatagramHeader header{.cluster = 77,
+    const DatagramHeader header{.key = id_of(mesh.key),
+                                .cluster = 77,
                                 .sender = 3,
                                 .destination = random.one_in(2) ? 2 : kToAll,
                                 .boot = random.one_in(20) ? 9u : 3001u,

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "replicate/keys.h"
+#include "replicate/key_file.h"
 #include "support/daemon_process.h"
 
 namespace casbook::test_support {

@@ -116,6 +116,7 @@ TEST(CodeTable, PublishedNumbersStay) {
       {"foreign_journal", 217},
       {"not_served", 218},
       {"book_moved", 219},
+      {"file_exists", 220},
   };
   std::map<std::string, unsigned> found;
   for (const Row& row : kTable) found[row.name] = row.number;

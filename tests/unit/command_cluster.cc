@@ -18,6 +18,7 @@ using test_support::Started;
 using test_support::Words;
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 
 class CommandCluster : public CommandBook {
  protected:
@@ -52,7 +53,7 @@ TEST_F(CommandCluster, AKeyIsForItsOwnerAloneWhateverTheUmask) {
   const Ended made = keygen(path("key"));
   umask(former);
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_EQ(made.out, "key file  " + path("key") + "\n");
+  EXPECT_THAT(made.out, MatchesRegex("key file +" + path("key") + "\nsealing +[0-9a-f]{4}\n"));
   EXPECT_EQ(fs::status(path("key")).permissions(), fs::perms(0600));
   EXPECT_THAT(content(path("key")), MatchesRegex("casbook-cluster-key-1 [0-9a-f]{64}\n"));
   EXPECT_EQ(keygen(path("other"), true).object().at("key_file"), path("other"));
@@ -66,10 +67,36 @@ TEST_F(CommandCluster, AKeyThatIsThereIsLeftAlone) {
   EXPECT_EQ(again.exit_code, 3);
   EXPECT_EQ(again.out, "");
   EXPECT_THAT(again.err, HasSubstr(path("key") + ": File exists"));
+  EXPECT_THAT(again.err, Not(HasSubstr("book")));
   EXPECT_EQ(content(path("key")), first);
   fs::create_symlink(path("nowhere"), path("link"));
   EXPECT_EQ(keygen(path("link")).exit_code, 3) << "nor is a link followed";
   EXPECT_FALSE(fs::exists(path("nowhere")));
+}
+
+TEST_F(CommandCluster, KeysChangeStepByStep) {
+  const auto change = [&](const std::string& option) {
+    return run_plain({"cluster", "keygen", path("key"), option, "--json"});
+  };
+  const std::string old_id = keygen(path("key"), true).object().at("sealing");
+  const nlohmann::json appended = change("--append").object();
+  EXPECT_EQ(appended.at("sealing"), old_id);
+  const std::string new_id = appended.at("also");
+  EXPECT_NE(new_id, old_id);
+  EXPECT_THAT(content(path("key")), MatchesRegex("(casbook-cluster-key-1 [0-9a-f]{64}\n){2}"));
+  const Ended again = change("--append");
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.err, HasSubstr(path("key") + " has 2 keys; expected 1"));
+  const nlohmann::json swapped = change("--swap").object();
+  EXPECT_EQ(swapped.at("sealing"), new_id);
+  EXPECT_EQ(swapped.at("also"), old_id);
+  const nlohmann::json dropped = change("--drop").object();
+  EXPECT_EQ(dropped.at("sealing"), new_id);
+  EXPECT_FALSE(dropped.contains("also"));
+  EXPECT_EQ(change("--swap").exit_code, 2);
+  EXPECT_EQ(run_plain({"cluster", "keygen", path("none"), "--append"}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(path("none")));
+  EXPECT_EQ(run_plain({"cluster", "keygen", path("key"), "--swap", "--drop"}).exit_code, 2);
 }
 
 TEST_F(CommandCluster, AKeyNeedsItsDirectory) {
@@ -169,7 +196,7 @@ TEST_F(CommandCluster, AKeyThatIsNoneServesNobody) {
   fs::permissions(path("key"), fs::perms(0600));
   const Ended damaged = serve(path("key"));
   EXPECT_EQ(damaged.exit_code, 3);
-  EXPECT_THAT(damaged.err, HasSubstr("key file " + path("key") + ": expected one line"));
+  EXPECT_THAT(damaged.err, HasSubstr("key file " + path("key") + ": expected one or two lines"));
   EXPECT_FALSE(fs::exists(path("casbook.till")));
 }
 

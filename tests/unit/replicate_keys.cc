@@ -1,9 +1,11 @@
-// The key file, and what is sealed with keys derived from it.
-#include "replicate/keys.h"
+// The key file and its changes, and what is sealed with keys derived from it.
+#include "replicate/key_file.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -38,33 +40,50 @@ class KeyFile : public testing::Test {
     std::ofstream(path()) << text;
     ASSERT_EQ(chmod(path().c_str(), mode), 0);
   }
-  Code code() const {
-    const auto key = read_key(path());
-    return key ? Code{} : key.error().code;
+  std::string content() const {
+    std::ifstream file(path());
+    return {std::istreambuf_iterator<char>(file), {}};
   }
+  Code code() const {
+    const auto keys = read_keys(path());
+    return keys ? Code{} : keys.error().code;
+  }
+  mode_t mode() const {
+    struct stat status;
+    return stat(path().c_str(), &status) == 0 ? status.st_mode & 07777 : 0;
+  }
+
+  const std::string word = "casbook-cluster-key-1 ", hex = std::string(64, 'a'),
+                    other = std::string(64, 'b');
 
  private:
   ScratchDirectory directory_;
 };
 
+bool are_equal(const ClusterKeys& a, const ClusterKeys& b) {
+  return std::ranges::equal(a.all(), b.all(), {}, &ClusterKey::bytes, &ClusterKey::bytes) &&
+         std::ranges::equal(a.ids(), b.ids());
+}
+
 TEST_F(KeyFile, IsNewEachTimeAndForThisUserOnly) {
-  ASSERT_TRUE(write_new_key(path()));
-  struct stat status;
-  ASSERT_EQ(stat(path().c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777, 0600u);
-  const auto key = read_key(path());
-  ASSERT_TRUE(key);
+  const auto made = write_new_key(path());
+  ASSERT_TRUE(made);
+  EXPECT_EQ(mode(), 0600u);
+  const auto keys = read_keys(path());
+  ASSERT_TRUE(keys);
+  EXPECT_TRUE(are_equal(*made, *keys));
+  EXPECT_EQ(keys->all().size(), 1u);
   ASSERT_TRUE(write_new_key(path() + "2"));
-  EXPECT_NE(key->bytes, read_key(path() + "2")->bytes);
+  EXPECT_NE(keys->sealing().bytes, read_keys(path() + "2")->sealing().bytes);
 }
 
 TEST_F(KeyFile, IsNeverOverwritten) {
   ASSERT_TRUE(write_new_key(path()));
-  const auto key = read_key(path());
+  const std::string before = content();
   const auto again = write_new_key(path());
   ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Code::book_exists);
-  EXPECT_EQ(key->bytes, read_key(path())->bytes);
+  EXPECT_EQ(again.error().code, Code::file_exists);
+  EXPECT_EQ(content(), before);
 }
 
 TEST_F(KeyFile, IsRefusedWhenOthersMayOpenIt) {
@@ -77,23 +96,98 @@ TEST_F(KeyFile, IsRefusedWhenOthersMayOpenIt) {
   EXPECT_EQ(code(), Code{});
 }
 
-TEST_F(KeyFile, IsRefusedWhenItsTextIsNotExactlyAKey) {
-  const std::string word = "casbook-cluster-key-1 ", hex(64, 'a');
-  write(word + hex + "\n");
-  EXPECT_EQ(code(), Code{});
+TEST_F(KeyFile, IsRefusedWhenItsTextIsNotExactlyOneKeyOrTwo) {
+  const std::string line = word + hex + "\n", second = word + other + "\n";
+  for (const std::string& text : {line, line + second}) {
+    write(text);
+    EXPECT_EQ(code(), Code{}) << text;
+  }
   for (const std::string& text :
-       {std::string(), word + hex, word + hex + "\n\n", word + hex.substr(1) + "\n",
-        word + hex.substr(1) + "g\n", "casbook-cluster-key-2 " + hex + "\n", hex + "\n"}) {
+       {std::string(), word + hex, line + "\n", word + hex.substr(1) + "\n",
+        word + hex.substr(1) + "g\n", hex + "\n", line + hex + "\n", line + word + other,
+        line + second + word + std::string(64, 'c') + "\n", line + line, "\n" + line,
+        "casbook-cluster-key-0 " + hex + "\n", "casbook-cluster-key-01 " + hex + "\n",
+        "casbook-cluster-key- " + hex + "\n", std::string("casbook-cluster-key-2"),
+        std::string(1000, '\0')}) {
     write(text);
     EXPECT_EQ(code(), Code::damaged) << text;
+  }
+  EXPECT_EQ(read_keys(path()).error().message().find("book is"), std::string::npos)
+      << "it is no book: " << read_keys(path()).error().message();
+}
+
+TEST_F(KeyFile, OfANewerProgramIsSaidToBe) {
+  for (const std::string& text :
+       {"casbook-cluster-key-2 " + hex + "\n", word + hex + "\ncasbook-cluster-key-17 x\n"}) {
+    write(text);
+    EXPECT_EQ(code(), Code::format_newer) << text;
+    EXPECT_NE(read_keys(path()).error().detail.find(path()), std::string::npos);
   }
 }
 
 TEST_F(KeyFile, IsNamedWhenItIsNotThere) {
-  const auto key = read_key(path());
-  ASSERT_FALSE(key);
-  EXPECT_EQ(key.error().code, Code::bad_argument);
-  EXPECT_NE(key.error().detail.find(path()), std::string::npos);
+  const auto keys = read_keys(path());
+  ASSERT_FALSE(keys);
+  EXPECT_EQ(keys.error().code, Code::bad_argument);
+  EXPECT_NE(keys.error().detail.find(path()), std::string::npos);
+  EXPECT_EQ(change_keys(path(), KeyChange::append).error().code, Code::bad_argument);
+}
+
+TEST_F(KeyFile, ChangesStepByStepFromOneKeyToAnother) {
+  const ClusterKeys first = *write_new_key(path());
+  ASSERT_EQ(chmod(path().c_str(), 0400), 0);
+  const auto appended = change_keys(path(), KeyChange::append);
+  ASSERT_TRUE(appended);
+  ASSERT_EQ(appended->all().size(), 2u);
+  EXPECT_EQ(appended->sealing().bytes, first.sealing().bytes);
+  const ClusterKey fresh = appended->all()[1];
+  const auto now = [&] { return *read_keys(path()); };
+  EXPECT_TRUE(are_equal(now(), *appended));
+  ASSERT_TRUE(change_keys(path(), KeyChange::swap));
+  EXPECT_TRUE(are_equal(now(), ClusterKeys(fresh, first.sealing())));
+  ASSERT_TRUE(change_keys(path(), KeyChange::drop));
+  EXPECT_TRUE(are_equal(now(), ClusterKeys(fresh)));
+  EXPECT_EQ(mode(), 0400u);
+  EXPECT_EQ(
+      std::distance(
+          std::filesystem::directory_iterator(std::filesystem::path(path()).parent_path()), {}),
+      1)
+      << "nothing is left beside it";
+}
+
+TEST_F(KeyFile, IsLeftAloneWhenAStepIsNotTheNext) {
+  ASSERT_TRUE(write_new_key(path()));
+  const auto refused = [&](KeyChange change) {
+    const std::string before = content();
+    const auto done = change_keys(path(), change);
+    return !done && done.error().code == Code::bad_argument && content() == before;
+  };
+  EXPECT_TRUE(refused(KeyChange::swap));
+  EXPECT_TRUE(refused(KeyChange::drop));
+  ASSERT_TRUE(change_keys(path(), KeyChange::append));
+  EXPECT_TRUE(refused(KeyChange::append));
+  write(word + "nonsense\n");
+  EXPECT_EQ(change_keys(path(), KeyChange::append).error().code, Code::damaged);
+  EXPECT_EQ(content(), word + "nonsense\n");
+}
+
+TEST_F(KeyFile, BehindALinkIsChangedWhereItIs) {
+  ASSERT_TRUE(write_new_key(path()));
+  const std::string link = path() + "-link";
+  std::filesystem::create_symlink(path(), link);
+  ASSERT_TRUE(change_keys(link, KeyChange::append));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(read_keys(path())->all().size(), 2u);
+}
+
+TEST(ClusterKeys, AreFoundByTheirIds) {
+  const ClusterKeys keys(key_of(1), key_of(2));
+  EXPECT_EQ(keys.sealing_id(), id_of(key_of(1)));
+  EXPECT_EQ(keys.find(id_of(key_of(1)))->bytes, key_of(1).bytes);
+  EXPECT_EQ(keys.find(id_of(key_of(2)))->bytes, key_of(2).bytes);
+  EXPECT_EQ(keys.find(id_of(key_of(3))), nullptr);
+  EXPECT_EQ(ClusterKeys(key_of(1)).find(id_of(key_of(2))), nullptr);
+  EXPECT_EQ(text_of(KeyId{0x0a1b}), "0a1b");
 }
 
 class Seal : public testing::TestWithParam<Cipher> {

@@ -283,7 +283,11 @@ class Believed : public testing::Test {
     mesh.transport(from).send({&received, 1}, mesh.now_ns());
   }
   // Sealed as node 1 might, by someone who has that key.
-  Bytes sealed(const ClusterKey& key, const DatagramHeader& header, const Frame& frame) const {
+  Bytes sealed(const ClusterKey& key, DatagramHeader header, const Frame& frame) const {
+    header.key = id_of(key);
+    return sealed_as(key, header, frame);
+  }
+  Bytes sealed_as(const ClusterKey& key, const DatagramHeader& header, const Frame& frame) const {
     Bytes plain(encoded_bytes(frame));
     encode(frame, plain.data());
     Bytes datagram(kHeaderBytes + plain.size() + kSealBytes);
@@ -312,8 +316,11 @@ TEST_F(Believed, IsNobodyWithAnotherKey) {
   ClusterKey other = mesh.key;
   other.bytes[31] ^= std::byte{1};
   mesh.inject(2, sealed(other, header_of(1), message));
+  DatagramHeader claims_to = header_of(1);
+  claims_to.key = id_of(mesh.key);
+  mesh.inject(2, sealed_as(other, claims_to, message));
   EXPECT_EQ(delivered, 0u);
-  EXPECT_EQ(counts().dropped_forged, 1u);
+  EXPECT_EQ(counts().dropped_forged, 2u);
 }
 
 TEST_F(Believed, IsNobodyOfAnotherClusterOrNode) {
@@ -331,6 +338,20 @@ TEST_F(Believed, IsNobodyOfAnotherClusterOrNode) {
   EXPECT_EQ(delivered, 0u);
 }
 
+TEST_F(Believed, IsNobodyOfAnotherVersion) {
+  Bytes other = sealed(mesh.key, header_of(1), message);
+  other[4] = static_cast<std::byte>(kWireVersion + 1);
+  mesh.inject(2, other);
+  mesh.inject(2, Bytes(other.begin(), other.begin() + 5));  // whatever its size may be
+  EXPECT_EQ(counts().dropped_newer, 2u);
+  EXPECT_EQ(counts().dropped_malformed, 0u);
+  other[4] = static_cast<std::byte>(kWireVersion - 1);
+  mesh.inject(2, other);
+  EXPECT_EQ(counts().dropped_newer, 2u);
+  EXPECT_EQ(counts().dropped_malformed, 1u);
+  EXPECT_EQ(delivered, 0u);
+}
+
 TEST_F(Believed, IsNothingThatWasSpoiledOrCut) {
   const Bytes good = sealed(mesh.key, header_of(1), message);
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -342,7 +363,8 @@ TEST_F(Believed, IsNothingThatWasSpoiledOrCut) {
     mesh.inject(2, Bytes(good.begin(), good.begin() + static_cast<long>(bytes)));
   EXPECT_EQ(delivered, 0u);
   const TransportCounts& c = counts();
-  EXPECT_EQ(c.dropped_forged + c.dropped_foreign + c.dropped_malformed + c.dropped_replayed,
+  EXPECT_EQ(c.dropped_forged + c.dropped_foreign + c.dropped_malformed + c.dropped_replayed +
+                c.dropped_newer,
             good.size() * 9);
   mesh.inject(2, good);
   EXPECT_EQ(delivered, 1u);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -86,6 +87,28 @@ TEST_F(Sockets, CarryMulticastToAll) {
   a->flush();
   EXPECT_EQ(take(*b), Texts{"to all"});
   EXPECT_EQ(take(*c), Texts{"to all"});
+}
+
+TEST_F(Sockets, SayWhoADatagramIsFrom) {
+  const auto a = open(1), c = open(3);
+  auto narrow = options(2);
+  narrow.mtu = 576;
+  const auto b = UdpNetwork::open(narrow);
+  ASSERT_TRUE(b);
+  a->unicast(2, std::vector<std::byte>(1000));  // skipped
+  a->unicast(2, datagram("of a"));
+  a->flush();
+  c->multicast(datagram("of c"));
+  c->flush();
+  std::map<std::string, uint64_t> from;
+  for (UdpBatch batch = (*b)->make_batch(); from.size() < 2;) {
+    ASSERT_TRUE((*b)->receive(batch, kSecond));
+    for (uint32_t i = 0; i < batch.count(); ++i)
+      from[{reinterpret_cast<const char*>(batch[i].data()), batch[i].size()}] =
+          (*b)->node_at(batch.sender(i));
+  }
+  EXPECT_EQ(from, (std::map<std::string, uint64_t>{{"of a", 1}, {"of c", 3}}));
+  EXPECT_EQ((*b)->node_at(*parse_udp_address("other", "127.0.0.1:1")), 0u);
 }
 
 TEST_F(Sockets, CarryMoreThanOneCallTakesInOrder) {

@@ -147,6 +147,7 @@ TEST(Wire, HasTheBytesThatTheProtocolSays) {
             "0300");
   Bytes header(kHeaderBytes);
   encode({.cipher = Cipher::aes_256_gcm,
+          .key = 0x0706,
           .cluster = 1,
           .sender = 2,
           .destination = 3,
@@ -155,9 +156,9 @@ TEST(Wire, HasTheBytesThatTheProtocolSays) {
          std::span<std::byte, kHeaderBytes>(header));
   EXPECT_EQ(hex(header),
             "43425250"
+            "02"
             "01"
-            "01"
-            "0000"
+            "0607"
             "0100000000000000"
             "0200000000000000"
             "0300000000000000"
@@ -221,7 +222,7 @@ TEST(Wire, RefusesHeadersThatAreNotOurs) {
   EXPECT_EQ(*back, header);
   EXPECT_FALSE(decode_header(std::span(datagram).first(datagram.size() - 1)));
   EXPECT_FALSE(decode_header(Bytes(kDatagramBytesMax + 1)));
-  for (const size_t at : {0, 3, 4, 6, 7}) {  // magic, version, reserved
+  for (const size_t at : {0, 3, 4}) {  // magic, version
     Bytes wrong = datagram;
     wrong[at] ^= std::byte{0x10};
     EXPECT_FALSE(decode_header(wrong)) << at;
@@ -229,6 +230,11 @@ TEST(Wire, RefusesHeadersThatAreNotOurs) {
   Bytes cipher = datagram;
   cipher[5] = std::byte{3};
   EXPECT_FALSE(decode_header(cipher));
+  EXPECT_EQ(decode_version(datagram), kWireVersion);
+  datagram[4] = std::byte{99};
+  EXPECT_EQ(decode_version(datagram), 99) << "of whatever version";
+  EXPECT_EQ(decode_version(std::span(datagram).first(5)), 99);
+  EXPECT_FALSE(decode_version(std::span(datagram).first(4)));
   for (const size_t field : {16, 32, 40}) {  // sender, boot, seq
     Bytes zero = datagram;
     std::memset(zero.data() + field, 0, 8);

@@ -43,8 +43,9 @@ class SealedStream {
   std::span<const std::byte> proof() const { return proof_; }
 
   // --- server
-  // Sealed with the one that the client names. Nothing: none of these, no hello of this version, or
-  // for another node or cluster. `name.client` is not looked at.
+  // Sealed with the one that the client names; where that is none of these, with the first, and the
+  // client refuses. Nothing: no hello of this version, or for another node or cluster. `name.client`
+  // is not looked at.
   static std::optional<SealedStream> accept(const ClusterKeys& keys, const StreamName& name,
                                             std::span<const std::byte> hello);
   // What that version of a hello would be: to tell a newer program from noise.

@@ -70,7 +70,7 @@ Result<void> write_state(Storage& storage, const JournalState& state) {
   alignas(kBlockBytes) std::byte bytes[kBlockBytes] = {};
   std::memcpy(bytes, &block, sizeof block);
   auto file = storage.open(kTemporaryName, Storage::Access::write);
-  if (!file) file = storage.create(kTemporaryName);
+  if (!file && file.error().code == Code::book_missing) file = storage.create(kTemporaryName);
   if (!file) return file.error();
   if (auto done = (*file)->write(0, bytes); !done) return done;
   if (auto done = (*file)->sync(); !done) return done;

@@ -26,6 +26,7 @@ class PeerSession {
 
   uint64_t node() const { return node_; }
   bool is_accepted() const { return boot_ != 0; }
+  uint64_t boot() const { return boot_; }
   uint8_t ciphers() const { return ciphers_; }
 
   // Whether that datagram is to be opened at all, and what with; null: no key of ours.

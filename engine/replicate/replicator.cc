@@ -266,7 +266,7 @@ void Replicator::on_received(uint64_t from, const Received& received) {
   }
   if (Follower* const follower = find_follower(from)) {
     // As it says now: a follower that was started again has less, and consensus knows its disk.
-    follower->received = received.index;
+    follower->received = received.index, follower->boot = transport_->boot_of(from);
     follower->round = std::max(follower->round, received.round);
   }
   note_rounds();
@@ -464,11 +464,14 @@ uint64_t Replicator::quorum_index() const {
   const uint64_t commit = consensus_->commit_index();
   if (role_ != Role::leader) return commit;
   std::vector<uint64_t> received{log_.last_index()};
-  for (const Follower& follower : followers_)
-    received.push_back(std::max(follower.received, consensus_->match_index(follower.id)));
+  for (const Follower& follower : followers_) {
+    const bool is_of_this_run = follower.boot == transport_->boot_of(follower.id);
+    received.push_back(
+        std::max(is_of_this_run ? follower.received : 0, consensus_->match_index(follower.id)));
+  }
   const uint64_t index = majority_of(std::move(received));
-  const bool is_own = log_.term_at(index) == term_ || base::mutated(Mutant::quorum_of_other_terms);
-  return index > commit && is_own ? index : commit;
+  // Never else: nobody is told before its own barrier is committed, and all behind that is its own.
+  return index > commit && log_.term_at(index) == term_ ? index : commit;
 }
 
 void Replicator::tell_progress() {

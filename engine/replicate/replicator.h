@@ -138,6 +138,7 @@ class Replicator {
  private:
   struct Follower {
     uint64_t id = 0, received = 0, round = 0;
+    uint64_t boot = 0;      // that `received` is of: memory ends with it
     AppendResult result{};  // the last that was no rejection
     int64_t heard_ns = 0;   // when consensus heard of it
   };

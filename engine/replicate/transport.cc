@@ -270,4 +270,9 @@ int64_t Transport::heard_ns(uint64_t node) const {
   return found == impl_->peer_of.end() ? 0 : impl_->sessions[found->second].heard_ns();
 }
 
+uint64_t Transport::boot_of(uint64_t node) const {
+  const auto found = impl_->peer_of.find(node);
+  return found == impl_->peer_of.end() ? 0 : impl_->sessions[found->second].boot();
+}
+
 }  // namespace casbook::replicate

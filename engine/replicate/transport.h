@@ -75,6 +75,8 @@ class Transport {
   uint64_t refused_node() const;
   // CLOCK of tick(); when anything sealed came from that node last. 0: never.
   int64_t heard_ns(uint64_t node) const;
+  // Which run of that node is believed in; 0: none.
+  uint64_t boot_of(uint64_t node) const;
 
  private:
   struct Impl;

@@ -59,16 +59,19 @@ TEST_P(Mutants, IsFound) {
 // Not here, and why:
 //
 //   consensus_change_mid_batch   D1: the hosts are fixed, so no configuration but the first is ever
-//   in
-//                                a batch; unit_replicate_consensus_cluster has it
-//   consensus_commit_falls       D2: the sessions of the transport let nothing through that shows
-//   it transport_unordered          D3: what is late is refused by consensus too, and references
-//   that
-//                                are late by the stream of them
+//                                in a batch; unit_replicate_consensus has it
+//   consensus_commit_falls       D2: the index falls by a message that is newer than what the
+//   follower
+//                                knows and ends before it. A leader makes one only after it went
+//                                back, and goes back behind what was matched only by D3. Of
+//                                consensus without transport, where both are off, it is seen by
+//                                chance: unit_replicate_consensus_cluster
+//   transport_unordered          D3: libraft believes a late rejection only of a follower that was
+//                                silent for an election timeout, and of exactly the entry that it
+//                                has matched; with the sessions and the guard off 60 rough seeds do
+//                                not come to it. unit_replicate_consensus ConsensusLate does on
+//                                purpose
 //   consensus_steps_back_singly  D4: scenes.cc; so is round_unproven
-//   quorum_of_other_terms        a leader says nothing before its own barrier is committed, and
-//   behind
-//                                that all entries are of its term: a second guard
 constexpr Seeded kSeeded[] = {
     {.mutant = Mutant::transport_drops_version, .is_calm = true},  // D7
     {.mutant = Mutant::seal_skipped},

@@ -140,7 +140,7 @@ class Scene {
     for (auto& node : nodes_)
       if (node.get() != &led && node.get() != &again) node->stop_until(long_after);
     const uint64_t before = last_index(led);
-    pay(led, 1, 20);
+    pay(led, 1, 2);  // more would wait for the quorum of these
     const uint64_t index = last_index(led);
     run_until([&] { return again.term_at(index) != 0; }, 1);
     run_for(kSimMs);
@@ -245,8 +245,9 @@ TEST(FullLeader, HandsOverUntilAnotherTakesTheLead) {
   }
 }
 
+// Some of these seeds come to the moment that matters.
 TEST(RestartedFollower, CountsForWhatItHasNotForWhatItHad) {
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
     Scene cluster(5, {}, seed);
     EXPECT_GE(cluster.count_those_who_have_the_quorum(), 3u) << "seed " << seed;
     EXPECT_EQ(cluster.violation(), "");

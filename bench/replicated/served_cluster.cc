@@ -38,18 +38,19 @@ bool leads(const std::string& name) {
 
 }  // namespace
 
-ServedCluster::ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape)
-    : hosts_(hosts), name_(own_name()), shape_(shape), daemons_(hosts.count()) {}
+ServedCluster::ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape,
+                             uint32_t members)
+    : hosts_(hosts),
+      name_(own_name()),
+      shape_(shape),
+      members_(members ? members : hosts.count()),
+      daemons_(hosts.count()) {}
 
 std::string ServedCluster::serve() {
-  const std::string key = folder(1) + "/cluster.key", log = folder(1) + "/keygen.log";
-  if (!run_to_end({.words = {CASBOOK_COMMAND, "cluster", "keygen", key}, .output = log}))
+  const std::string log = folder(1) + "/keygen.log";
+  if (!run_to_end({.words = {CASBOOK_COMMAND, "cluster", "keygen", key_file()}, .output = log}))
     return "casbook cluster keygen: " + last_line(log);
-  for (uint32_t host = 1; host <= hosts(); ++host) {
-    mkdir((folder(host) + "/journal").c_str(), 0700);
-    std::ofstream(folder(host) + "/casbook.toml") << config_of(host, key);
-    start_daemon(host);
-  }
+  for (uint32_t host = 1; host <= hosts(); ++host) join(host);
   const uint32_t leader = find_leader();
   for (uint32_t host = 1; host <= hosts(); ++host)
     if (!daemons_[host - 1].is_running()) return "casbook serve ended: " + said(host);
@@ -63,14 +64,22 @@ std::string ServedCluster::serve() {
   return is_filled ? "" : "the accounts could not be opened on the leader: " + said(leader);
 }
 
-std::string ServedCluster::config_of(uint32_t host, const std::string& key_file) const {
+void ServedCluster::join(uint32_t host) {
+  mkdir((folder(host) + "/journal").c_str(), 0700);
+  std::ofstream(folder(host) + "/casbook.toml") << config_of(host);
+  start_daemon(host);
+}
+
+std::string ServedCluster::config_of(uint32_t host) const {
   const std::string config = test_support::cluster_config(
       hosts_, host,
       {.book = name_,
-       .key_file = key_file,
+       .key_file = key_file(),
        .arena = arena_lines(shape_),
        .more = "[checkpoint]\nevery_bytes = " + std::to_string(shape_.checkpoint_bytes) +
-               "\nevery = \"0s\"\n"});
+               "\nevery = \"0s\"\n",
+       .cluster = "catch_up_bytes_per_second = 0\n",
+       .members = members_});
   return hosts() > 1 ? config : config.substr(0, config.find("[cluster]"));
 }
 

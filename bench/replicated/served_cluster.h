@@ -13,8 +13,9 @@ namespace casbook::bench {
 
 class ServedCluster {
  public:
-  // The hosts are there, and outlive it.
-  ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape);
+  // The hosts are there, and outlive it. Those behind the first `members` are not served, but may
+  // join later; 0: all are.
+  ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape, uint32_t members = 0);
   ServedCluster(const ServedCluster&) = delete;
   ServedCluster& operator=(const ServedCluster&) = delete;
 
@@ -29,11 +30,13 @@ class ServedCluster {
   double processor_us(uint32_t host) const;
   void kill_daemon(uint32_t host) { daemons_[host - 1].stop(9); }
   void start_daemon(uint32_t host);
+  // Another host begins, with a copy of the book of one that is there.
+  void join(uint32_t host);
 
   pid_t daemon(uint32_t host) const { return daemons_[host - 1].pid(); }
   const std::string& name() const { return name_; }
   uint64_t accounts() const { return shape_.accounts; }
-  uint32_t hosts() const { return hosts_.count(); }
+  uint32_t hosts() const { return members_; }
   // Bytes that all hosts have sent since they are there, as their interfaces count them.
   uint64_t bytes_sent() const;
 
@@ -43,13 +46,15 @@ class ServedCluster {
   bool run_on(uint32_t host, const std::function<void()>& body) const;
 
  private:
-  std::string config_of(uint32_t host, const std::string& key_file) const;
+  std::string key_file() const { return folder(1) + "/cluster.key"; }
+  std::string config_of(uint32_t host) const;
   std::string folder(uint32_t host) const { return hosts_.disk(host); }
   std::string said(uint32_t host) const { return last_line(folder(host) + "/daemon.log"); }
 
   const test_support::Hosts& hosts_;
   std::string name_;
   ServedShape shape_;
+  uint32_t members_;
   std::vector<Process> daemons_;
 };
 

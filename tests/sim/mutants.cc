@@ -60,17 +60,16 @@ TEST_P(Mutants, IsFound) {
 //
 //   consensus_change_mid_batch   D1: the hosts are fixed, so no configuration but the first is ever
 //                                in a batch; unit_replicate_consensus has it
-//   consensus_commit_falls       D2: the index falls by a message that is newer than what the
-//   follower
+//   consensus_commit_falls       D2: the index falls by a message that is newer than what the follower
 //                                knows and ends before it. A leader makes one only after it went
 //                                back, and goes back behind what was matched only by D3. Of
 //                                consensus without transport, where both are off, it is seen by
 //                                chance: unit_replicate_consensus_cluster
 //   transport_unordered          D3: libraft believes a late rejection only of a follower that was
 //                                silent for an election timeout, and of exactly the entry that it
-//                                has matched; with the sessions and the guard off 60 rough seeds do
-//                                not come to it. unit_replicate_consensus ConsensusLate does on
-//                                purpose
+//                                has matched; with the sessions and the guard off 30 changes of
+//                                leader do not come to it. unit_replicate_consensus ConsensusLate
+//                                does on purpose
 //   consensus_steps_back_singly  D4: scenes.cc; so is round_unproven
 constexpr Seeded kSeeded[] = {
     {.mutant = Mutant::transport_drops_version, .is_calm = true},  // D7

@@ -202,8 +202,8 @@ TEST_F(ClusterCatchUp, ANewHostBeginsWithACopy) {
   end_evenly(3);
   // It has what the copy had, is no member, and never stood for election.
   fork_on(*hosts_, 4, [&] { look_on_host(daemons_->book(), report_of(4)); }).wait();
-  EXPECT_GT(report_of(4).position, 0u);
-  EXPECT_LT(report_of(4).position, report_of(1).position);
+  EXPECT_GT(report_of(4).durable, 0u);
+  EXPECT_LT(report_of(4).durable, report_of(1).durable);
   EXPECT_EQ(daemons_->events(4).find("role=candidate"), std::string::npos);
   const Ended ended = daemons_->stop(4);
   EXPECT_EQ(ended.exit_code, 0) << ended.err;

@@ -50,6 +50,7 @@ struct Consensus::Impl {
   struct Sent {
     uint64_t node = 0;
     int64_t time_ms = 0;
+    uint64_t prev_index = 0;
   };
   // What an event was about, for what comes of it.
   struct Event {
@@ -237,9 +238,10 @@ bool Consensus::Impl::is_needless(const RaftShimMessage& m, const Event& event, 
   const auto before = std::find_if(sent.begin(), sent.end(),
                                    [&m](const Sent& other) { return other.node == m.node; });
   if (before == sent.end()) {
-    sent.push_back({m.node, now_ms});
+    sent.push_back({m.node, now_ms, m.prev_index});
     return false;
   }
+  before->prev_index = m.prev_index;
   if (event.is_quiet && m.count == 0 && now_ms - before->time_ms < options.heartbeat_ms)
     return true;
   before->time_ms = now_ms;
@@ -348,6 +350,12 @@ void Consensus::Impl::believe_match(RaftShimMessage& m) const {
   const uint64_t match = raft_shim_match_index(shim, m.node);
   if (m.rejected <= match) m.rejected = 0;
   m.last_index = m.rejected ? std::max(m.last_index, match) : match;
+  // D21: who lacks that entry lacks what the last question was about, too, which alone libraft takes
+  // an answer to. A follower that waits for entries which are nowhere any more answers for the first
+  // of them.
+  for (const Sent& question : sent)
+    if (question.node == m.node && m.rejected && m.last_index < question.prev_index)
+      m.rejected = std::max(m.rejected, question.prev_index);
 }
 
 Result<Update> Consensus::receive(uint64_t from, const Message& message, int64_t now_ms) {

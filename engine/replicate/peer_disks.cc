@@ -84,10 +84,11 @@ bool PeerDisks::admit(uint64_t node, uint64_t storage_id) {
   if (storage_id == 0 || base::mutated(base::Mutant::disk_pin_ignored)) return true;
   const auto found = disks_.find(node);
   if (found != disks_.end()) return found->second == storage_id;
-  if (disks_.size() == kMax) return false;
+  if (failure_ || disks_.size() == kMax) return false;
   disks_[node] = storage_id;
   auto saved = save();
   if (saved) return true;
+  disks_.erase(node);
   failure_ = saved.error();
   return false;
 }

@@ -11,7 +11,7 @@ namespace casbook::test {
 
 namespace {
 
-constexpr int64_t kCheckpointNs = kSimSecond / 2;
+constexpr int64_t kCheckpointNs = kSimSecond / 4;
 constexpr int64_t kCopyStepNs = 2 * kSimMs, kCopyRetryNs = 200 * kSimMs;
 constexpr uint64_t kMessagesAtOnce = 12;
 constexpr uint64_t kSegmentBytes = 64 * journal::kBlockBytes;
@@ -29,6 +29,21 @@ void SimNode::on_checkpoint() {
   settle(compact());
 }
 
+// What the journal has no more, the ring has.
+Result<void> SimNode::copy_records(
+    uint64_t from, uint64_t to, const std::function<void(std::span<const uint64_t>)>& sink) const {
+  const auto segments = journal::list_segments(storage_, state_.journal_id);
+  if (!segments) return segments.error();
+  const uint64_t begin = segments->empty() ? to : segments->front().header.next_lsn;
+  log::EncodedRecord record;
+  for (; from < std::min(to, begin); ++from) {
+    if (log::fetch_encoded(book_.store(), from, record) != log::Fetch::got) return Code::overrun;
+    sink(record.span());
+  }
+  auto read = journal::read_records(storage_, state_.journal_id, from, to, sink);
+  return read ? Result<void>() : read.error();
+}
+
 Result<void> SimNode::take_checkpoint() {
   using replicate::Standing;
   if (node_->standing() != Standing::following && node_->standing() != Standing::leading) return {};
@@ -37,18 +52,14 @@ Result<void> SimNode::take_checkpoint() {
   const uint64_t end = log::log_end(store);
   const uint64_t synced = log_->position_at(log_->persisted_index()).lsn();
   if (end <= 1 || std::min(log::durable_position(store).lsn(), synced) + 1 < end) return {};
+  // The truth has to have seen what goes.
+  if (log_->index_of(end - 1) > commit_seen_) return {};
   journal::CheckpointRequest request{.journal_id = state_.journal_id, .shape = book_.shape()};
   request.must_stop = [] { return false; };
   request.index_of = [this](uint64_t lsn) { return log_->index_of(lsn); };
-  request.records =
-      [&](uint64_t from, uint64_t to,
-          const std::function<void(std::span<const uint64_t>)>& sink) -> Result<void> {
-    log::EncodedRecord record;
-    for (; from < to; ++from) {
-      if (log::fetch_encoded(store, from, record) != log::Fetch::got) return Code::overrun;
-      sink(record.span());
-    }
-    return {};
+  request.records = [&](uint64_t from, uint64_t to,
+                        const std::function<void(std::span<const uint64_t>)>& sink) {
+    return copy_records(from, to, sink);
   };
   auto info = journal::write_checkpoint(store, storage_, request);
   if (!info) return info.error();
@@ -65,7 +76,6 @@ Result<void> SimNode::compact() {
   auto kept = journal::list_segments(storage_, state_.journal_id);
   if (!kept || kept->empty()) return {};
   const uint64_t index = kept->front().header.first_index - 1;
-  // The truth has to have seen what goes.
   if (index <= log_->base_index() || index > commit_seen_) return {};
   auto compacted = node_->compacted(index, events_.now());
   if (!compacted) return compacted.error();

@@ -113,6 +113,8 @@ class SimNode {
     std::unique_ptr<journal::CopyTarget> target;
   };
   void on_checkpoint();
+  Result<void> copy_records(uint64_t from, uint64_t to,
+                            const std::function<void(std::span<const uint64_t>)>& sink) const;
   Result<void> take_checkpoint();
   Result<void> compact();
   void look_for_copy();

@@ -93,11 +93,13 @@ TEST_F(JournalCopy, MayBeginBehindEntriesWithoutRecords) {
   must(source_.drive());
   must(from_.remove(segment_name(1)));
   auto target = must(receive(to_, messages(), options()));
-  EXPECT_EQ(target->begin().base_index, 4u);
+  const uint64_t base = must(list_segments(from_, kFrom)).front().header.first_index - 1;
+  ASSERT_GT(base, 0u);
+  EXPECT_EQ(target->begin().base_index, base);
   must(install(to_, target->installation()));
   must(copy_.open());
-  EXPECT_EQ(copy_.log().base_index(), 4u);
-  EXPECT_EQ(copy_.said(5), source_.said(5));
+  EXPECT_EQ(copy_.log().base_index(), base);
+  EXPECT_EQ(copy_.said(base + 1), source_.said(base + 1));
 }
 
 TEST_F(JournalCopy, ComesWholeOrNotAtAll) {

@@ -165,6 +165,19 @@ TEST_F(OfferTest, IsMadeAgainToACopyThatIsStillBehind) {
   EXPECT_EQ(leader_->match_index(3), kLast);
 }
 
+// Found by the simulator (seed 52): it has joined what it was told before to what it is told now,
+// lacks all of that, and answers for the first of it.
+TEST_F(OfferTest, FollowsARejectionOfAnEarlierEntry) {
+  compact(50);
+  std::vector<Offer> offers;
+  for (int i = 0; i < 20; ++i)
+    for (const AppendEntries& question : all_of<AppendEntries>(beat(), 3)) {
+      EXPECT_EQ(question.prev_index, 50u);
+      for (const Offer& offer : all_of<Offer>(rejected(3, 40, 30), 3)) offers.push_back(offer);
+    }
+  EXPECT_FALSE(offers.empty());
+}
+
 TEST_F(OfferTest, IsNotForConsensus) {
   const auto refused =
       leader_->receive(3, Offer{.term = 2, .base_index = 5, .base_term = 2}, ++now_);

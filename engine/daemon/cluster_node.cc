@@ -15,6 +15,7 @@
 #include "daemon/introduction.h"
 #include "daemon/live_keys.h"
 #include "daemon/lock_file.h"
+#include "daemon/network_watch.h"
 #include "daemon/node_figures.h"
 #include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
@@ -356,6 +357,7 @@ class ClusterNode {
     arena_->keep_checkpoints(log_->appender().counts().bytes);
     const std::lock_guard lock(mutex_);
     publish_figures(*node_, *log_, arena_->lines());
+    network_watch_.look(node_->transport(), base::monotonic_ns());
     tell_serving();
     settle(compact());
     catch_up_->look(node_->catch_up_wanted(), own_log());
@@ -523,6 +525,7 @@ class ClusterNode {
   bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;
   VersionWatch versions_;
+  NetworkWatch network_watch_;
   uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;

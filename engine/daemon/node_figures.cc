@@ -37,6 +37,7 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   to.dropped_foreign.store_relaxed(counts.dropped_foreign);
   to.dropped_malformed.store_relaxed(counts.dropped_malformed);
   to.dropped_newer.store_relaxed(counts.dropped_newer);
+  to.datagram_bytes.store_relaxed(node.transport().datagram_bytes());
   to.unicast_fallback.store_relaxed(node.transport().is_falling_back() ? 1 : 0);
   const auto written = log.appender().counts();
   lines.journal->entries.store_relaxed(written.entries);

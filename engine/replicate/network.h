@@ -17,8 +17,11 @@ class Network {
   virtual void unicast(uint64_t node, std::span<const std::byte> datagram) = 0;
   // What was handed over since the last call leaves now, in as few system calls as possible.
   virtual void flush() = 0;
-  // Bytes of a datagram that pass without fragments.
+  // Bytes of a datagram that may pass without fragments, as configured.
   virtual uint32_t datagram_bytes() const = 0;
+  // The smallest datagram that this host itself refused to send since the last call, for its
+  // interface carries less; 0: none.
+  virtual uint32_t take_refused_bytes() { return 0; }
 };
 
 }  // namespace casbook::replicate

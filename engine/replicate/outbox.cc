@@ -31,6 +31,13 @@ uint32_t Outbox::fragment_bytes() const {
   return (frame_bytes_max_ - kDataHeadBytes) / kGranuleBytes * kGranuleBytes;
 }
 
+uint32_t Outbox::holes_max() const {
+  const uint32_t empty = encoded_bytes(NakFrame{});
+  NakFrame one;
+  one.holes.count = 1;
+  return (frame_bytes_max_ - empty) / (encoded_bytes(one) - empty);
+}
+
 void Outbox::put(uint32_t lane, const Frame& frame) {
   const uint32_t bytes = encoded_bytes(frame);
   CASBOOK_ASSERT(bytes <= frame_bytes_max_);
@@ -49,10 +56,30 @@ void Outbox::flush() {
   network_.flush();
 }
 
+void Outbox::send_probe(uint32_t peer, uint32_t bytes) {
+  constexpr uint32_t kOverhead = kHeaderBytes + kSealBytes + kFrameHeadBytes;
+  probe_.resize(bytes - kHeaderBytes - kSealBytes);
+  encode(ProbeFrame{.padding = bytes - kOverhead}, probe_.data());
+  seal_and_transmit(lane_of(peer), probe_, cipher_);
+}
+
+void Outbox::set_datagram_bytes(uint32_t bytes) {
+  CASBOOK_ASSERT(bytes >= kDatagramBytesMin && bytes <= datagram_.size());
+  for (uint32_t lane = 0; lane < lanes_.size(); ++lane)
+    if (lanes_[lane].used != 0) send(lane);
+  frame_bytes_max_ = bytes - kHeaderBytes - kSealBytes;
+}
+
 void Outbox::send(uint32_t lane) {
   Lane& full = lanes_[lane];
+  seal_and_transmit(lane, std::span(full.frames).first(full.used),
+                    full.has_handshake ? Cipher::chacha20_poly1305 : cipher_);
+  full.used = 0, full.has_handshake = false;
+}
+
+void Outbox::seal_and_transmit(uint32_t lane, std::span<const std::byte> frames, Cipher cipher) {
   const DatagramHeader header{
-      .cipher = full.has_handshake ? Cipher::chacha20_poly1305 : cipher_,
+      .cipher = cipher,
       .key = key_id_,
       .cluster = options_.cluster,
       .sender = options_.node,
@@ -62,10 +89,8 @@ void Outbox::send(uint32_t lane) {
   };
   const std::span<std::byte, kHeaderBytes> head(datagram_.data(), kHeaderBytes);
   encode(header, head);
-  key_->seal(header.cipher, header.seq, head, std::span(full.frames).first(full.used),
-             datagram_.data() + kHeaderBytes);
-  transmit(lane, std::span(datagram_).first(kHeaderBytes + full.used + kSealBytes));
-  full.used = 0, full.has_handshake = false;
+  key_->seal(header.cipher, header.seq, head, frames, datagram_.data() + kHeaderBytes);
+  transmit(lane, std::span(datagram_).first(kHeaderBytes + frames.size() + kSealBytes));
 }
 
 void Outbox::transmit(uint32_t lane, std::span<const std::byte> datagram) {

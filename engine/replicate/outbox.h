@@ -28,13 +28,21 @@ class Outbox {
   void put(uint32_t lane, const Frame& frame);
   // A datagram to all, with what there is for them: nothing, to see whether it arrives.
   void send_group();
+  // A datagram of that size to one peer, with nothing in it; not in a lane.
+  void send_probe(uint32_t peer, uint32_t bytes);
   bool is_empty(uint32_t lane) const { return lanes_[lane].used == 0; }
   void flush();
 
+  // Of datagrams from here on: as large as the network has them at most, which it begins with. What
+  // waits is sent off.
+  void set_datagram_bytes(uint32_t bytes);
+  uint32_t datagram_bytes() const { return frame_bytes_max_ + kHeaderBytes + kSealBytes; }
   // Bytes that the frames of one datagram can have.
   uint32_t frame_bytes_max() const { return frame_bytes_max_; }
   // Of an entry's body, in a datagram of its own.
   uint32_t fragment_bytes() const;
+  // That one NAK can tell of.
+  uint32_t holes_max() const;
   // The last number that went to all, by multicast.
   uint64_t group_seq() const { return group_seq_; }
 
@@ -46,6 +54,7 @@ class Outbox {
   };
 
   void send(uint32_t lane);
+  void seal_and_transmit(uint32_t lane, std::span<const std::byte> frames, Cipher cipher);
   void transmit(uint32_t lane, std::span<const std::byte> datagram);
 
   const TransportOptions& options_;
@@ -56,7 +65,7 @@ class Outbox {
   Cipher cipher_ = Cipher::chacha20_poly1305;
   uint32_t frame_bytes_max_;
   std::vector<Lane> lanes_;
-  std::vector<std::byte> datagram_;
+  std::vector<std::byte> datagram_, probe_;
   uint64_t seq_ = 0, group_seq_ = 0;
 };
 

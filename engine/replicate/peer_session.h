@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "replicate/multicast_watch.h"
+#include "replicate/path_size.h"
 #include "replicate/reference_stream.h"
 #include "replicate/replay_window.h"
 #include "replicate/wire.h"
@@ -65,6 +66,7 @@ class PeerSession {
 
   ReferenceStream references;
   MulticastWatch multicast;
+  PathSize path;
 
  private:
   uint64_t node_;

@@ -34,6 +34,11 @@ class Repairs {
 
   void ask(uint32_t peer, const Hole& hole, EntrySource& entries, int64_t round_trip_ns,
            int64_t now_ns);
+  // Of bodies in datagrams from here on. What was asked for is forgotten: it is asked for again.
+  void set_fragment_bytes(uint32_t bytes) {
+    options_.fragment_bytes = bytes;
+    wants_.clear(), deadline_ns_ = INT64_MAX;
+  }
   // So much was sent that is no repair.
   void note_sent(uint64_t bytes);
   void send_due(EntrySource& entries, const Send& send, int64_t now_ns);

@@ -14,20 +14,20 @@ namespace {
 constexpr uint32_t kPeersMax = 16;
 
 template <class T>
-constexpr bool is_message =
-    std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
-    std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> ||
-    std::is_same_v<T, Received> || std::is_same_v<T, Offer>;
+constexpr bool is_message = std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
+                            std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> ||
+                            std::is_same_v<T, Received> || std::is_same_v<T, Offer>;
 
 }  // namespace
 
-Transport::Impl::Impl(const TransportOptions& given, const ClusterKeys& keys, Network& network,
+Transport::Impl::Impl(const TransportOptions& given, const ClusterKeys& keys, Network& net,
                       EntrySource& source, Deliver to)
     : options(given),
       cluster_keys(keys),
       entries(source),
       deliver(std::move(to)),
-      outbox(options, keys, network, counts),
+      network(net),
+      outbox(options, keys, net, counts),
       received(given.receive_bytes_max),
       repairs(
           {.peers = static_cast<uint32_t>(given.peers.size()),
@@ -135,6 +135,7 @@ void Transport::Impl::take_unknown(uint32_t peer, const DatagramHeader& header, 
     if (!is_of_known_disk(session.node(), *welcome)) continue;
     session.accept(header, welcome->ciphers);
     choose_cipher();
+    path_begins(peer, now_ns);
     return;
   }
   if (!is_handshake) ++counts.dropped_replayed;
@@ -168,14 +169,13 @@ void Transport::Impl::take_hello(uint32_t peer, const HelloFrame& frame) {
     ++counts.dropped_foreign;
     return;
   }
-  outbox.put(
-      Outbox::lane_of(peer),
-      WelcomeFrame{
-          .answer = frame.challenge,
-          .shape = options.shape,
-          .ciphers = own_ciphers,
-          .storage_id = options.storage_id,
-          .known_storage_id = options.disks ? options.disks->known(sessions[peer].node()) : 0});
+  outbox.put(Outbox::lane_of(peer),
+             WelcomeFrame{.answer = frame.challenge,
+                          .shape = options.shape,
+                          .ciphers = own_ciphers,
+                          .storage_id = options.storage_id,
+                          .known_storage_id =
+                              options.disks ? options.disks->known(sessions[peer].node()) : 0});
 }
 
 void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, int64_t now_ns) {
@@ -186,6 +186,7 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
     counts.dropped_late += !*in_order;
     return *in_order;
   };
+  const auto datagram_bytes = static_cast<uint16_t>(plain_bytes + kHeaderBytes + kSealBytes);
   FrameReader frames({plain.data(), plain_bytes});
   while (auto frame = frames.next())
     std::visit(
@@ -201,12 +202,17 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
             else if (is_in_order())
               inbox.emplace_back(session.node(), std::move(f));
           } else if constexpr (std::is_same_v<T, NakFrame>) {
+            session.path.suspect(now_ns);
             for (const Hole& hole : f.holes.list())
               repairs.ask(peer, hole, entries, session.round_trip_ns(), now_ns);
           } else if constexpr (std::is_same_v<T, HelloFrame>) {
             take_hello(peer, f);
           } else if constexpr (std::is_same_v<T, PulseFrame>) {
             session.pulse_came(f, now_ns);
+          } else if constexpr (std::is_same_v<T, ProbeFrame>) {
+            outbox.put(Outbox::lane_of(peer), ProbeSeenFrame{.bytes = datagram_bytes});
+          } else if constexpr (std::is_same_v<T, ProbeSeenFrame>) {
+            session.path.answered(f.bytes);
           }
         },
         *frame);
@@ -262,6 +268,13 @@ void Transport::set_keys(const ClusterKeys& keys) { impl_->set_keys(keys); }
 void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
 int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
 bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }
+uint32_t Transport::datagram_bytes() const { return impl_->outbox.datagram_bytes(); }
+std::vector<uint64_t> Transport::deaf_peers() const {
+  std::vector<uint64_t> nodes;
+  impl_->for_each(impl_->silent_peers(),
+                  [&](uint32_t peer) { nodes.push_back(impl_->sessions[peer].node()); });
+  return nodes;
+}
 const TransportCounts& Transport::counts() const { return impl_->counts; }
 uint64_t Transport::refused_by() const { return impl_->refused_by; }
 uint64_t Transport::refused_node() const { return impl_->refused_node; }

@@ -29,7 +29,7 @@ struct TransportOptions {
   // Of this node's disk, and the disks that the others were met with (peer_disks.h); null: any.
   uint64_t storage_id = 0;
   PeerDisks* disks = nullptr;
-  bool is_multicast = true;     // false: every datagram to each node by itself
+  bool is_multicast = true;  // false: every datagram to each node by itself
   int64_t nak_delay_ns = 1'000'000;
   uint64_t receive_bytes_max = 32ull << 20;  // entries that came and were not yet referred to
   uint64_t seed = 1;
@@ -67,12 +67,16 @@ class Transport {
   void tick(int64_t now_ns);
   int64_t deadline_ns() const;
 
+  // As large as the paths to all peers let pass.
+  uint32_t datagram_bytes() const;
   bool is_falling_back() const;  // multicast is silent while unicast is not
   const TransportCounts& counts() const;
   // A node that knows this one's id with another disk: this one may not go on. 0: none.
   uint64_t refused_by() const;
   // The node that came with another disk last; 0: none.
   uint64_t refused_node() const;
+  // Which peers hear no multicast of this node.
+  std::vector<uint64_t> deaf_peers() const;
   // CLOCK of tick(); when anything sealed came from that node last. 0: never.
   int64_t heard_ns(uint64_t node) const;
   // Which run of that node is believed in; 0: none.

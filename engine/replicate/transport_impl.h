@@ -1,5 +1,5 @@
 // The parts of a Transport, for its own sources: transport.cc (what comes in), transport_send.cc
-// (what goes out), transport_tick.cc (what time brings).
+// (what goes out), transport_tick.cc (what time brings), transport_path.cc (how large a datagram may be).
 #pragma once
 
 #include <unordered_map>
@@ -59,6 +59,12 @@ struct Transport::Impl {
   void send_hello(uint32_t peer, int64_t now_ns);
   void send_naks(uint32_t peer, int64_t now_ns);
   void probe_multicast(int64_t now_ns);
+  // --- transport_path.cc
+  void path_begins(uint32_t peer, int64_t now_ns);
+  void probe_paths(int64_t now_ns);
+  void heed_refusals(int64_t now_ns);
+  void fit_datagrams();
+
   NakTiming nak_timing(const PeerSession& session) const;
 
   TransportOptions options;
@@ -66,6 +72,7 @@ struct Transport::Impl {
   EntrySource& entries;
   Deliver deliver;
   TransportCounts counts;
+  Network& network;
   Outbox outbox;
   std::vector<PeerSession> sessions;  // in the order of options.peers
   std::unordered_map<uint64_t, uint32_t> peer_of;

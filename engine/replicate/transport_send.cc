@@ -168,6 +168,7 @@ void Transport::Impl::flush(int64_t now_ns) {
     if (!outbox.is_empty(Outbox::lane_of(peer)) && sessions[peer].may_pulse(now_ns))
       outbox.put(Outbox::lane_of(peer), sessions[peer].next_pulse(now_ns));
   outbox.flush();
+  heed_refusals(now_ns);
   if (outbox.group_seq() == noted_group_seq) return;
   noted_group_seq = outbox.group_seq();
   for (PeerSession& session : sessions)

@@ -28,6 +28,7 @@ void Transport::Impl::tick(int64_t now_ns) {
       },
       now_ns);
   probe_multicast(now_ns);
+  probe_paths(now_ns);
   flush(now_ns);
 }
 
@@ -36,7 +37,8 @@ int64_t Transport::Impl::deadline_ns() const {
   for (const PeerSession& session : sessions) {
     deadline =
         std::min({deadline, session.hello_ns(), session.references.ask_ns(nak_timing(session))});
-    if (session.is_accepted()) deadline = std::min(deadline, session.pulse_ns());
+    if (session.is_accepted())
+      deadline = std::min({deadline, session.pulse_ns(), session.path.due_ns()});
   }
   return silent_peers() ? std::min(deadline, probe_ns) : deadline;
 }
@@ -60,6 +62,7 @@ void Transport::Impl::send_naks(uint32_t peer, int64_t now_ns) {
       },
       nak.holes);
   if (nak.holes.count == 0) return;
+  nak.holes.count = std::min(nak.holes.count, outbox.holes_max());
   ++counts.repairs_asked;
   outbox.put(Outbox::lane_of(peer), nak);
 }

@@ -257,17 +257,24 @@ void UdpNetwork::flush() {
     } else if (errno == EINTR) {
       continue;
     } else if (headers_[sent].msg_hdr.msg_iovlen > 1 && (errno == EIO || errno == EINVAL)) {
-      // This device or kernel joins none: one by one, from here on.
+      // This device or kernel joins none, or they are too large for it: one by one, from here on,
+      // or as long as they are.
       joins_ = false;
       messages = sent;
       for (uint32_t i = first; i < queued_; ++messages) i = make_message(messages, i);
     } else {
       // That of the first one: it is lost, as a network loses datagrams.
+      if (errno == EMSGSIZE) note_refused(static_cast<uint32_t>(pieces_[first].iov_len));
       send_failures_ += headers_[sent].msg_hdr.msg_iovlen;
       first += static_cast<uint32_t>(headers_[sent++].msg_hdr.msg_iovlen);
     }
   }
   queued_ = 0;
+}
+
+void UdpNetwork::note_refused(uint32_t bytes) {
+  refused_bytes_ = refused_bytes_ == 0 ? bytes : std::min(refused_bytes_, bytes);
+  joins_ = true;
 }
 
 // However much comes by multicast, some of each call is for unicast.

@@ -12,6 +12,7 @@
 #include <array>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <netinet/in.h>
@@ -82,6 +83,7 @@ class UdpNetwork final : public Network {
   void unicast(uint64_t node, std::span<const std::byte> datagram) override;
   void flush() override;
   uint32_t datagram_bytes() const override { return datagram_bytes_; }
+  uint32_t take_refused_bytes() override { return std::exchange(refused_bytes_, 0); }
 
   // What is there; if nothing is, waits for it until the timeout or wake(). Returns how many, 0 of
   // those that woke for another reason. Datagrams that are larger than ours can be are skipped.
@@ -107,6 +109,7 @@ class UdpNetwork final : public Network {
   Result<void> open_group(const UdpOptions& options, const sockaddr_in& address);
   Result<void> prepare_socket(const arena::OsFile& socket);
   void prepare_queue();
+  void note_refused(uint32_t bytes);
   void enqueue(const sockaddr_in& to, std::span<const std::byte> datagram);
   uint32_t make_message(uint32_t message, uint32_t first);
   void take_all(UdpBatch& batch) const;
@@ -127,6 +130,7 @@ class UdpNetwork final : public Network {
   std::array<mmsghdr, kQueued> headers_{};
   std::array<UdpControl, kQueued> controls_{};
   uint64_t send_failures_ = 0;
+  uint32_t refused_bytes_ = 0;
 };
 
 }  // namespace casbook::replicate

@@ -31,6 +31,10 @@ class Writer {
     if (!bytes.empty()) std::memcpy(at_, bytes.data(), bytes.size());
     at_ += bytes.size();
   }
+  void put_zeros(uint32_t bytes) {
+    std::memset(at_, 0, bytes);
+    at_ += bytes;
+  }
   std::byte* at() const { return at_; }
 
  private:
@@ -129,6 +133,8 @@ void put(Writer& out, const PulseFrame& frame) {
 void put(Writer& out, const Offer& frame) {
   out.put(frame.term, frame.base_index, frame.base_term);
 }
+void put(Writer& out, const ProbeFrame& frame) { out.put_zeros(frame.padding); }
+void put(Writer& out, const ProbeSeenFrame& frame) { out.put(frame.bytes); }
 
 uint32_t body_bytes(const DataFrame& frame) {
   return kDataHeadBytes - kFrameHeadBytes + static_cast<uint32_t>(frame.piece.size());
@@ -146,6 +152,8 @@ uint32_t body_bytes(const HelloFrame&) { return 17; }
 uint32_t body_bytes(const WelcomeFrame&) { return 33; }
 uint32_t body_bytes(const PulseFrame&) { return 32; }
 uint32_t body_bytes(const Offer&) { return 24; }
+uint32_t body_bytes(const ProbeFrame& frame) { return frame.padding; }
+uint32_t body_bytes(const ProbeSeenFrame&) { return 2; }
 
 // --- decoders, in the same order
 // -------------------------------------------------------------------
@@ -259,6 +267,8 @@ void get(Reader& in, Offer& frame) {
                         frame.term <= kTermMax;
   if (!is_sound) in.refuse();
 }
+void get(Reader& in, ProbeFrame& frame) { frame.padding = static_cast<uint32_t>(in.rest().size()); }
+void get(Reader& in, ProbeSeenFrame& frame) { in.get(frame.bytes); }
 
 template <size_t kIndex>
 std::optional<Frame> decode(Reader in) {
@@ -284,8 +294,8 @@ uint64_t ReferenceFrame::last_index() const {
 
 void encode(const DatagramHeader& header, std::span<std::byte, kHeaderBytes> into) {
   Writer out(into.data());
-  out.put(kDatagramMagic, kWireVersion, static_cast<uint8_t>(header.cipher), header.key, header.cluster,
-          header.sender, header.destination, header.boot, header.seq);
+  out.put(kDatagramMagic, kWireVersion, static_cast<uint8_t>(header.cipher), header.key,
+          header.cluster, header.sender, header.destination, header.boot, header.seq);
   CASBOOK_ASSERT(out.at() == into.data() + into.size());
 }
 

@@ -122,9 +122,17 @@ struct PulseFrame {
   uint64_t echo = 0, held_ns = 0;  // the other's last clock, and how long ago it came
 };
 
+// Whether a datagram of that size arrives, and that one did (path_size.h).
+struct ProbeFrame {
+  uint32_t padding = 0;  // bytes of it
+};
+struct ProbeSeenFrame {
+  uint16_t bytes = 0;  // of the datagram
+};
+
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
                            TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
-                           Offer>;
+                           Offer, ProbeFrame, ProbeSeenFrame>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;

@@ -1,6 +1,7 @@
 #include "support/datagram_mesh.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace casbook::test_support {
 
@@ -10,17 +11,27 @@ struct Mesh::Port final : replicate::Network {
   Port(Mesh& of, uint64_t of_node) : mesh(of), node(of_node) {}
 
   void multicast(std::span<const std::byte> datagram) override {
+    if (is_refused(datagram)) return;
     for (const auto& [other, its] : mesh.nodes_)
       if (other != node) mesh.carry(node, other, datagram, true);
   }
   void unicast(uint64_t to, std::span<const std::byte> datagram) override {
+    if (is_refused(datagram)) return;
     mesh.carry(node, to, datagram, false);
   }
   void flush() override {}
   uint32_t datagram_bytes() const override { return mesh.options_.datagram_bytes; }
+  uint32_t take_refused_bytes() override { return std::exchange(refused, 0); }
+  bool is_refused(std::span<const std::byte> datagram) {
+    const auto bytes = static_cast<uint32_t>(datagram.size());
+    if (mesh.refused_above == 0 || bytes <= mesh.refused_above) return false;
+    refused = refused == 0 ? bytes : std::min(refused, bytes);
+    return true;
+  }
 
   Mesh& mesh;
   uint64_t node;
+  uint32_t refused = 0;
 };
 
 Mesh::Mesh(const MeshOptions& options)
@@ -67,7 +78,8 @@ void Mesh::carry(uint64_t from, uint64_t to, std::span<const std::byte> datagram
   Bytes bytes(datagram.begin(), datagram.end());
   if (tap) tap(from, to, bytes);
   ++carried_datagrams;
-  if ((is_cut && is_cut(from, to, is_multicast)) || chance(faults.lost)) {
+  if ((is_cut && is_cut(from, to, is_multicast)) || (carries && !carries(from, to, bytes.size())) ||
+      chance(faults.lost)) {
     lost_bytes += bytes.size(), ++lost_datagrams;
     return;
   }

@@ -68,6 +68,8 @@ class Mesh {
   Got got;
   Tap tap;
   std::function<bool(uint64_t from, uint64_t to, bool is_multicast)> is_cut;
+  std::function<bool(uint64_t from, uint64_t to, size_t bytes)> carries;
+  uint32_t refused_above = 0;  // larger datagrams are refused by their own node; 0: none
   uint64_t lost_bytes = 0, lost_datagrams = 0, carried_datagrams = 0;
   replicate::ClusterKey key;
 

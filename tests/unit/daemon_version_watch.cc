@@ -27,8 +27,8 @@ class Versions : public testing::Test {
   Versions() {
     must(open_event_log("info"));
     // Loopback addresses that no other test has, of this process.
-    const std::string host = "127.77." + std::to_string(getpid() / 250 % 250) + "." +
-                             std::to_string(1 + getpid() % 250);
+    const std::string host =
+        "127.77." + std::to_string(getpid() / 250 % 250) + "." + std::to_string(1 + getpid() % 250);
     for (uint64_t node = 1; node <= 4; ++node)
       addresses_.push_back(host + ":" + std::to_string(7400 + node));
     network_ = must(UdpNetwork::open({.address = addresses_[0],
@@ -57,8 +57,8 @@ TEST_F(Versions, OfTheSameReleaseAreNotTold) { EXPECT_EQ(told(2, kWireVersion, k
 TEST_F(Versions, SayWhichNodeToUpgrade) {
   EXPECT_THAT(told(2, kWireVersion + 1, kHour),
               HasSubstr("level=error event=newer_node node=2 address=" + addresses_[1] +
-                        " version=" + std::to_string(kWireVersion + 1) + " own_version=" +
-                        std::to_string(kWireVersion) + " upgrade=\"this node\""));
+                        " version=" + std::to_string(kWireVersion + 1) +
+                        " own_version=" + std::to_string(kWireVersion) + " upgrade=\"this node\""));
   EXPECT_THAT(told(3, kWireVersion - 1, kHour), HasSubstr("level=warn event=older_node node=3"));
 }
 

@@ -106,6 +106,7 @@ void Forwarder::pass(uint32_t from, uint32_t to, std::span<const std::byte> fram
   LinkLines& link = lines_.links[from][to];
   test::Random& random = random_[from * kHostsMax + to];
   if (link.is_cut()) return link.count(LinkLines::kCut);
+  if (link.is_too_large(frame.size())) return link.count(LinkLines::kTooLarge);
   if (happens(link.chance(LinkLines::kLose), random)) return link.count(LinkLines::kLost);
   if (happens(link.chance(LinkLines::kCorrupt), random) && is_datagram(frame)) {
     frame = damaged(frame, random);

@@ -185,6 +185,10 @@ TEST(MayInstall, NothingThatWasAcknowledgedIsLost) {
   };
   for (const Case& each : cases)
     EXPECT_EQ(may_install(each.copy, each.own), each.is_allowed) << each.why;
+  // Without the rule all of them are.
+  base::probes.mutant = Mutant::copy_installed_unruled;
+  for (const Case& each : cases) EXPECT_TRUE(may_install(each.copy, each.own)) << each.why;
+  base::probes.mutant = Mutant::none;
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ constexpr Seeded kSeeded[] = {
     {.mutant = Mutant::transport_drops_version, .is_calm = true},  // D7
     {.mutant = Mutant::seal_skipped},
     {.mutant = Mutant::journal_acknowledges_unsynced},
+    {.mutant = Mutant::arena_behind_base_kept},
     {.mutant = Mutant::none, .bug = SimBug::undone_in_place, .name = "undone_in_place"},
     {.mutant = Mutant::none,
      .bug = SimBug::positions_without_term,

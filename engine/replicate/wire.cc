@@ -155,8 +155,7 @@ uint32_t body_bytes(const Offer&) { return 24; }
 uint32_t body_bytes(const ProbeFrame& frame) { return frame.padding; }
 uint32_t body_bytes(const ProbeSeenFrame&) { return 2; }
 
-// --- decoders, in the same order
-// -------------------------------------------------------------------
+// --- decoders, in the same order ---
 
 // Sums of indices and counts stay numbers. At 1 M entries a second it is reached after 292,000
 // years.

@@ -144,7 +144,7 @@ Result<BookSnapshot> Book::snapshot(Position at) const {
   const auto view = impl_->view();
   const api::Core& core = *view;
   if (core.is_forked()) return Code::forked;
-  return book::read_book(core.store, core.tables, core.accounts, at);
+  return api::judged(core, book::read_book(core.store, core.tables, core.accounts, at));
 }
 
 Result<std::vector<HistoryLine>> Book::history(Account account, Position from,

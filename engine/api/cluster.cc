@@ -35,6 +35,8 @@ const char* role_name(ReplicaRole role) {
       return "leading";
     case ReplicaRole::sealed:
       return "sealed";
+    case ReplicaRole::quarantined:
+      return "quarantined";
     case ReplicaRole::none:
       break;
   }
@@ -125,6 +127,9 @@ ClusterStatus read_cluster_status(const Core& core) {
   status.wait_p99_us = waits.quantile_us(0.99);
   status.wait_max_us = waits.quantile_us(1);
   read_counters(lines, status);
+  status.diverged = {lines.diverged.load_relaxed()};
+  status.digests = lines.digests.load_relaxed();
+  status.digest = {lines.digest_position.load_relaxed()};
   status.nodes = read_nodes(lines, status.leader);
   return status;
 }

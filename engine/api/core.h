@@ -19,6 +19,8 @@ struct Core {
   bool is_forked() const { return mapping->is_forked(); }
   // Another file has, or is about to have, this book's name.
   bool has_retired() const { return store.replication().retired.load_relaxed() != 0; }
+  // This book was found to be another than the cluster's.
+  bool has_diverged() const { return store.replication().diverged.load_relaxed() != 0; }
 
   std::unique_ptr<arena::Mapping> mapping;
   commit::Store store;

@@ -12,8 +12,12 @@ namespace casbook::api {
 // after the judgement. Arguments, a shut gate and a full ring are no content. Cost: a record read.
 Error at_its_position(const Core& core, Error refusal);
 
+// quarantined: this book was found to be another than the cluster's, so what it says is not told.
+Error diverged(const Core& core);
+
 template <class T>
 Result<T> judged(const Core& core, Result<T> answer) {
+  if (core.has_diverged()) return diverged(core);
   if (answer) return answer;
   return at_its_position(core, answer.error());
 }

@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 5;
+constexpr uint32_t kFormatVersion = 6;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 
@@ -161,8 +161,15 @@ static_assert(offsetof(JournalLines, directory) == 544);
 
 constexpr uint64_t kJournalOffset = kControlOffset + sizeof(ControlLines);
 
-// none: no cluster keeps this book. sealed: it led, and a successor is being built.
-enum class ReplicaRole : uint64_t { none = 0, following = 1, leading = 2, sealed = 3 };
+// none: no cluster keeps this book. sealed: it led, and a successor is being built. quarantined: it
+// neither follows nor leads until it is destroyed and built again.
+enum class ReplicaRole : uint64_t {
+  none = 0,
+  following = 1,
+  leading = 2,
+  sealed = 3,
+  quarantined = 4
+};
 constexpr uint32_t kNodesMax = 5;
 
 // A node of the cluster, this one too. Statistics, but id.
@@ -182,7 +189,9 @@ struct ReplicationLines {
   base::AtomicU64 role;          // ReplicaRole
   base::AtomicU64 cluster, node;
   base::AtomicU64 leader, leader_term;  // 0: not known
-  base::AtomicU64 reserved_role;
+  // The position at which this book was found to be another than the cluster's, 0: it was not. Reads
+  // are refused then.
+  base::AtomicU64 diverged;
   alignas(64) base::AtomicU64 quorum;   // position that a majority has in memory; only grows
   // Rounds of asking the majority whether this node leads. Writer of the first: whoever asks.
   base::AtomicU64 confirm_asked, confirmed;
@@ -196,7 +205,9 @@ struct ReplicationLines {
   base::AtomicU64 dropped_newer;        // of a version that this daemon does not know
   base::AtomicU64 datagram_bytes;       // as large as the paths to all nodes let pass
   DurationLine wait;                    // of callers for `quorum`; writer: callers
-  base::AtomicU64 reserved_tail[6];
+  base::AtomicU64 digests;              // of the leader, that this book was compared with or made
+  base::AtomicU64 digest_position;      // of the last of these that was equal, or was made
+  base::AtomicU64 reserved_tail[4];
 };
 static_assert(std::is_standard_layout_v<ReplicationLines> &&
               std::has_unique_object_representations_v<ReplicationLines>);

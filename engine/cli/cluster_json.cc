@@ -72,6 +72,9 @@ Json cluster_json(const ClusterStatus& cluster) {
           {"wait_p50_us", cluster.wait_p50_us},
           {"wait_p99_us", cluster.wait_p99_us},
           {"wait_max_us", cluster.wait_max_us},
+          {"diverged", std::to_string(cluster.diverged.value)},
+          {"digests", cluster.digests},
+          {"digest", std::to_string(cluster.digest.value)},
           {"elections", cluster.elections},
           {"step_downs", cluster.step_downs},
           {"nodes", nodes_json(cluster)},
@@ -89,6 +92,11 @@ void add_cluster_for_people(const ClusterStatus& cluster, Json& object) {
   object["quorum"] =
       position_text(cluster.quorum) + ", " + std::to_string(cluster.lag) + " records behind";
   object["on_disks"] = position_text(cluster.durable);
+  if (cluster.diverged.value != 0)
+    object["diverged"] = "seen at " + position_text(cluster.diverged) +
+                         ": this book is another than the cluster's; see event book_diverged";
+  else if (cluster.digest.value != 0)
+    object["compared"] = "up to " + position_text(cluster.digest);
   for (const NodeStatus& node : cluster.nodes)
     object["node_" + std::to_string(node.id)] = node_text(node);
 }

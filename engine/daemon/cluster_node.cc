@@ -58,11 +58,12 @@ class ClusterNode {
         keys_(keys) {}
 
   Result<void> start(journal::Storage& storage, const journal::JournalState& state,
-                     uint64_t applied, bool needs_rebuild) {
+                     uint64_t applied, bool needs_rebuild, bool is_quarantined) {
     auto node = Replicator::open(options(), storage, state, *log_, *network_, keys_.keys(), *arena_,
                                  applied, needs_rebuild, base::monotonic_ns());
     if (!node) return node.error();
     node_ = std::move(*node);
+    if (is_quarantined) settle(node_->quarantine(std::nullopt, base::monotonic_ns()));
     storage_ = &storage;
     arena_->set_journal_end([this] { return log_->position_at(log_->persisted_index()).lsn(); });
     arena_->spare_segments(&catch_up_->holds());
@@ -174,12 +175,14 @@ class ClusterNode {
       worker_.notify_one();
     persisted_seen_ = persisted;
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
+    if (node_->quarantine()) tell_quarantine();
     commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
   }
 
   void tell_role() const {
-    static constexpr const char* kStandings[] = {"following", "promoting", "leading", "sealed"};
+    static constexpr const char* kStandings[] = {"following", "promoting", "leading", "sealed",
+                                                 "quarantined"};
     static constexpr const char* kRoles[] = {"follower", "candidate", "leader"};
     const auto leader = node_->leader();
     log_event(Severity::info, "role",
@@ -187,6 +190,13 @@ class ClusterNode {
                {"book", kStandings[static_cast<int>(node_->standing())]},
                {"term", node_->term()},
                {"leader", leader ? leader->id : 0}});
+  }
+
+  // Once that it is so, and once that nothing more is expected of the book.
+  void tell_quarantine() {
+    if (!std::exchange(is_quarantine_told_, true)) log_quarantine(*node_->quarantine(), *arena_);
+    if (node_->standing() == Standing::quarantined && standing_seen_ != Standing::quarantined)
+      arena_->tell_journal(JournalState::failed, Code::quarantined);
   }
 
   // Takes what the book has, under the mutex; at most some entries, for others want it too. True:
@@ -319,8 +329,15 @@ class ClusterNode {
         continue;
       }
       if (done) note_done(task);
-      settle(done);
+      settle(done || !is_of_the_book(task, done.error())
+                 ? done
+                 : node_->quarantine(done.error(), base::monotonic_ns()));
     }
+  }
+  // A book that does not take what the cluster committed; the log is sound and goes on.
+  static bool is_of_the_book(const Task& task, const Error& error) {
+    return task.kind != Task::Kind::rebuild &&
+           (error.code == Code::quarantined || error.code == Code::damaged);
   }
 
   Result<void> carry_out(const Task& task) {
@@ -331,6 +348,12 @@ class ClusterNode {
         return arena_->promote(task.term);
       case Task::Kind::rebuild:
         return arena_->rebuild(task.committed);
+      case Task::Kind::digest:
+        made_ = arena_->make_digest(task.plan, *log_);
+        break;
+      case Task::Kind::compare:
+        compared_ = arena_->compare(*task.digest, *log_);
+        break;
       case Task::Kind::none:
         break;
     }
@@ -346,6 +369,10 @@ class ClusterNode {
         return arena_->wake_demand();
       case Task::Kind::rebuild:
         return node_->rebuilt(log_->applied_index(arena_->next_lsn()));
+      case Task::Kind::digest:
+        return node_->digested(made_);
+      case Task::Kind::compare:
+        return node_->compared(compared_);
       case Task::Kind::none:
         return;
     }
@@ -359,6 +386,8 @@ class ClusterNode {
     publish_figures(*node_, *log_, arena_->lines());
     network_watch_.look(node_->transport(), base::monotonic_ns());
     tell_serving();
+    if (!node_->quarantine() && arena_->is_quarantined())
+      settle(node_->quarantine(std::nullopt, base::monotonic_ns()));
     settle(compact());
     catch_up_->look(node_->catch_up_wanted(), own_log());
     tell_refused_disk();
@@ -466,7 +495,8 @@ class ClusterNode {
     }
     {
       const std::lock_guard lock(mutex_);
-      if (node_->standing() == Standing::leading && is_clean) arena_->mark_clean();
+      if (node_->standing() == Standing::leading && is_clean && !node_->quarantine())
+        arena_->mark_clean();
       settle(node_->set_able(false, base::monotonic_ns()));
     }
     std::this_thread::sleep_for(config_.cluster.heartbeat / 2);  // for the word to get out
@@ -529,9 +559,12 @@ class ClusterNode {
   uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
+  bool is_quarantine_told_ = false;
   uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread
   bool is_serving_ = false;                           // main thread
   uint64_t refused_node_seen_ = 0;                    // main thread
+  replicate::Digest made_;                            // worker, as what follows
+  replicate::Comparison compared_;
   std::vector<std::thread> threads_;
 };
 
@@ -559,14 +592,14 @@ Result<ClusterNode::Left> serve_once(const Config& config, journal::DirectorySto
   if (!ground) return ground.error();
   const journal::JournalState state = ground->state;
   const uint64_t applied = ground->applied;
-  const bool needs_rebuild = ground->needs_rebuild;
+  const bool needs_rebuild = ground->needs_rebuild, is_quarantined = ground->is_quarantined;
   auto catch_up = std::make_unique<CatchUp>(
       config.cluster, config.journal.segment_bytes, keys.keys(),
       CatchUp::Node{&storage, state, ground->shape, digest_of(ground->shape)});
   journal::OwnLog own;
   {
     ClusterNode node(config, std::move(*ground), std::move(*network), keys, std::move(catch_up));
-    if (auto started = node.start(storage, state, applied, needs_rebuild); !started)
+    if (auto started = node.start(storage, state, applied, needs_rebuild, is_quarantined); !started)
       return started.error();
     auto left = node.serve(stop);
     if (!left || *left == ClusterNode::Left::stopped) return left;

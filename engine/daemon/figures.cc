@@ -148,7 +148,7 @@ void add_checkpoint(Figures& figures, const arena::JournalLines& lines) {
 
 void add_standing(Figures& figures, const ClusterStatus& cluster) {
   figures.begin_gauges("casbook_cluster_role", "1 for the role that this node has");
-  for (const char* role : {"following", "leading", "sealed"})
+  for (const char* role : {"following", "leading", "sealed", "quarantined"})
     figures.add_labelled({{"role", role}}, cluster.role == role ? 1 : 0);
   figures.add("casbook_cluster_leads", "Whether payments are accepted here",
               uint64_t{cluster.leads});
@@ -158,6 +158,13 @@ void add_standing(Figures& figures, const ClusterStatus& cluster) {
               cluster.quorum.lsn());
   figures.add("casbook_quorum_lag_records", "Records that a majority does not have", cluster.lag);
   figures.add("casbook_elections_total", "Elections that this node won", cluster.elections);
+  figures.add("casbook_cluster_diverged",
+              "Whether this book was found to be another than the cluster's",
+              uint64_t{cluster.diverged.value != 0});
+  figures.add("casbook_digests_total", "Digests of the book that were made or compared here",
+              cluster.digests);
+  figures.add("casbook_digest_lsn", "LSN of the last digest in which nothing differed",
+              cluster.digest.lsn());
   figures.add("casbook_step_downs_total", "Times that this node led and stopped",
               cluster.step_downs);
 }

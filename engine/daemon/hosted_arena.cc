@@ -69,6 +69,9 @@ struct HostedArena::Arena {
   arena::ReplicationLines& replication() const { return store().mapping().replication(); }
   // [gate] Only looked at.
   uint64_t gate() const { return store().control().gate.load_acquire(); }
+  bool is_quarantined() const {
+    return !(gate() & 1) && store().closed_code() == Code::quarantined;
+  }
 };
 
 HostedArena::HostedArena(const Config& config, journal::Storage& storage,
@@ -124,7 +127,8 @@ Result<bool> HostedArena::attach() {
     return false;
   }
   const auto role = static_cast<ReplicaRole>((*arena)->replication().role.load_relaxed());
-  const bool has_led = role != ReplicaRole::following || ((*arena)->gate() & 1);
+  const bool is_kept = (*arena)->is_quarantined();  // until somebody destroys it
+  const bool has_led = !is_kept && (role != ReplicaRole::following || ((*arena)->gate() & 1));
   if (!has_led) {
     if (auto done = begin_following(**arena); !done) return done.error();
   } else {
@@ -257,6 +261,28 @@ Result<void> HostedArena::promote(uint64_t term) {
   return done;
 }
 
+replicate::Digest HostedArena::make_digest(const replicate::DigestPlan& plan,
+                                           replicate::RaftLog& log) {
+  const auto arena = current();
+  return digests_.make(arena->store(), log, plan);
+}
+
+replicate::Comparison HostedArena::compare(const replicate::Digest& digest,
+                                           replicate::RaftLog& log) {
+  const auto arena = current();
+  return digests_.compare(arena->store(), log, digest);
+}
+
+bool HostedArena::is_quarantined() const {
+  const auto arena = current();
+  return arena && arena->is_quarantined();
+}
+
+std::string HostedArena::where(const replicate::Divergence& divergence) const {
+  const auto arena = current();
+  return arena ? divergence.where(arena->store()) : std::string();
+}
+
 void HostedArena::stop() {
   const std::lock_guard lock(mutex_);
   is_stopping_ = true;
@@ -321,8 +347,11 @@ void HostedArena::tell_journal(arena::JournalState state, Code code) {
   arena::notify(arena->store().own_event(arena::kDurableEvent));
 }
 
+// None of a book that is quarantined: the next start has to find what was right.
 void HostedArena::keep_checkpoints(uint64_t bytes_written) {
+  std::unique_ptr<Checkpoints> ended;  // without the mutex: it waits for its thread
   const std::lock_guard lock(mutex_);
+  if (arena_ && arena_->is_quarantined()) ended = std::move(arena_->checkpoints);
   if (arena_ && arena_->checkpoints) arena_->checkpoints->begin_if_due(bytes_written);
 }
 
@@ -392,6 +421,17 @@ uint64_t HostedArena::confirm_asked() const {
 
 void HostedArena::tell_confirmed(uint64_t asked) {
   if (const auto arena = current()) replicate::announce_confirmed(arena->store(), asked);
+}
+
+void HostedArena::quarantine(const std::optional<replicate::Divergence>& divergence) {
+  const auto arena = current();
+  if (!arena) return;
+  commit::Executor executor(arena->store());
+  executor.raise_quarantine(arena->gate() >> 1);
+  if (arena->gate() & 1) executor.seal(arena->gate() >> 1);
+  if (divergence) replicate::announce_diverged(arena->store(), divergence->position);
+  replicate::announce_leading_until(arena->store(), 1);
+  replicate::announce_role(arena->store(), ReplicaRole::quarantined);
 }
 
 }  // namespace casbook::daemon

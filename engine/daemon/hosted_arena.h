@@ -35,6 +35,12 @@ class HostedArena : public replicate::HostedBook {
   Result<void> apply(const replicate::LogEntry& entry);
   // Opens the term, gives all leases their whole TTL.
   Result<void> promote(uint64_t term);
+  replicate::Digest make_digest(const replicate::DigestPlan& plan, replicate::RaftLog& log);
+  replicate::Comparison compare(const replicate::Digest& digest, replicate::RaftLog& log);
+  // By whomever and whenever; the gate is shut.
+  bool is_quarantined() const;
+  // Of the cell or entry, in the words of this book's tables.
+  std::string where(const replicate::Divergence& divergence) const;
   // All that was committed is in the journal: the next daemon may go on with this arena.
   void mark_clean();
   // Ends a promotion that waits for room: the node ends.
@@ -73,6 +79,7 @@ class HostedArena : public replicate::HostedBook {
   void tell_leading_until(int64_t ns) override;
   uint64_t confirm_asked() const override;
   void tell_confirmed(uint64_t asked) override;
+  void quarantine(const std::optional<replicate::Divergence>& divergence) override;
 
  private:
   struct Arena;
@@ -87,6 +94,7 @@ class HostedArena : public replicate::HostedBook {
   const Config& config_;
   journal::Storage& storage_;
   const journal::JournalState state_;
+  replicate::Digests digests_;  // of the thread that applies
   std::function<uint64_t()> synced_lsn_{};
   const journal::SegmentHolds* holds_ = nullptr;
   mutable std::mutex mutex_;  // of what follows

@@ -2,6 +2,7 @@
 
 #include "arena/duration_line.h"
 #include "base/clock.h"
+#include "daemon/event_log.h"
 
 namespace casbook::daemon {
 
@@ -39,9 +40,24 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   to.dropped_newer.store_relaxed(counts.dropped_newer);
   to.datagram_bytes.store_relaxed(node.transport().datagram_bytes());
   to.unicast_fallback.store_relaxed(node.transport().is_falling_back() ? 1 : 0);
+  to.digests.store_relaxed(node.digests().digests);
+  to.digest_position.store_relaxed(node.digests().position.value);
   const auto written = log.appender().counts();
   lines.journal->entries.store_relaxed(written.entries);
   lines.journal->bytes_written.store_relaxed(written.bytes);
+}
+
+void log_quarantine(const replicate::Quarantine& quarantine, const HostedArena& arena) {
+  if (quarantine.error)
+    return log_event(Severity::error, "book_quarantined", {{"error", quarantine.error->message()}});
+  if (!quarantine.divergence)
+    return log_event(Severity::error, "book_quarantined", {{"by", "whoever asked for it"}});
+  const replicate::Divergence& divergence = *quarantine.divergence;
+  log_event(Severity::error, "book_diverged",
+            {{"position", divergence.position.value},
+             {"index", divergence.index},
+             {"where", arena.where(divergence)},
+             {"majority", quarantine.is_of_majority ? "yes" : "no"}});
 }
 
 }  // namespace casbook::daemon

@@ -94,8 +94,11 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
   ground.shape = *shape;
   // A follower's arena holds what was committed, so its log has it.
   const Position position = ground.arena->position();
-  ground.needs_rebuild = !has_book || !ground.log->holds(position) ||
-                         ground.log->begins_behind(ground.arena->next_lsn());
+  ground.is_quarantined = has_book && ground.arena->is_quarantined();
+  ground.needs_rebuild =
+      !has_book ||
+      (!ground.is_quarantined &&
+       (!ground.log->holds(position) || ground.log->begins_behind(ground.arena->next_lsn())));
   ground.applied = ground.needs_rebuild ? 0 : ground.log->applied_index(ground.arena->next_lsn());
   return ground;
 }

@@ -14,6 +14,7 @@ struct Ground {
   journal::BookShape shape{};
   uint64_t applied = 0;
   bool needs_rebuild = false;
+  bool is_quarantined = false;  // the arena; it stays as it is
 };
 
 // Of a directory that is empty, the beginning of a log. Errors: foreign_journal: it is of another

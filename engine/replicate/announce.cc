@@ -54,6 +54,11 @@ uint64_t asked_round(const commit::Store& store) {
   return lines_of(store).confirm_asked.load_acquire();  // [confirm]
 }
 
+void announce_diverged(const commit::Store& store, Position position) {
+  lines_of(store).diverged.store_relaxed(position.value);  // nothing else is read by it
+  arena::notify(store.own_event(arena::kDurableEvent));
+}
+
 void announce_retired(const commit::Store& store) {
   lines_of(store).retired.store_relaxed(1);  // who sees it goes by the name, which says the rest
   arena::notify(store.own_event(arena::kDurableEvent));

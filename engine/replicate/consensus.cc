@@ -34,8 +34,8 @@ Error error_of(int status) {
   }
 }
 
-// The sessions of the transport and what is checked here guard twice against late messages (D2, D3).
-// To see that it matters, both have to be off.
+// The sessions of the transport and what is checked here guard twice against late messages (D2,
+// D3). To see that it matters, both have to be off.
 bool believes_late_messages() {
   return mutated(Mutant::consensus_commit_falls) || mutated(Mutant::transport_unordered);
 }
@@ -326,8 +326,7 @@ Result<void> Consensus::Impl::check_message(uint64_t from, const Message& messag
   if (const auto* vote = std::get_if<VoteRequest>(&message); vote && vote->candidate != from)
     return bad("VoteRequest: for node " + std::to_string(vote->candidate) + " from node " +
                std::to_string(from));
-  if (std::holds_alternative<Received>(message)) return bad("Received: not for consensus");
-  if (std::holds_alternative<Offer>(message)) return bad("Offer: not for consensus");
+  if (!is_of_raft(message)) return bad("message: not for consensus");
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "replicate/entry.h"
+#include "replicate/place_sums.h"
 
 namespace casbook::replicate {
 
@@ -55,8 +56,45 @@ struct Offer {
   uint64_t term = 0, base_index = 0, base_term = 0;
 };
 
-using Message =
-    std::variant<AppendEntries, AppendResult, VoteRequest, VoteResult, TimeoutNow, Received, Offer>;
+// So many units of cells; those that changed behind the position of the digest are left out, a bit
+// for each unit at which such a cell begins.
+constexpr uint32_t kDigestBlockUnits = 64;
+constexpr uint32_t kDigestBlocksMax = 64;
+struct DigestBlock {
+  uint64_t left_out = 0;
+  PlaceSums sums;
+};
+
+// From the leader to all: what its book was at `position`, the end of entry `index`; of the cells a
+// part, another one each time.
+struct Digest {
+  uint64_t term = 0, number = 0;  // counts the digests of the term
+  uint64_t index = 0;
+  Position position;
+  uint64_t entries_before = 0;  // of the run of entries that ends at `index`
+  PlaceSums entries;
+  uint64_t first_unit = 0;
+  std::vector<DigestBlock> blocks;
+};
+
+// Of a follower: which blocks are equal, a bit for each, and what it has where the first is not.
+struct DigestAnswer {
+  // Beside numbers of blocks. kUnfit: an entry, `sums.plain`, could not be applied, for all that.
+  static constexpr uint8_t kNothing = 0xff, kEntries = 0xfe, kUnfit = 0xfd;
+  uint64_t term = 0, number = 0, equal = 0;
+  bool are_entries_equal = false;  // false: or not known
+  uint8_t differing = kNothing;
+  PlaceSums sums;
+};
+
+// To a follower: it is its book that is wrong, where it said that it differs.
+struct DigestVerdict {
+  uint64_t term = 0, number = 0;
+  bool is_of_majority = false;  // false: there was none that agreed
+};
+
+using Message = std::variant<AppendEntries, AppendResult, VoteRequest, VoteResult, TimeoutNow,
+                             Received, Offer, Digest, DigestAnswer, DigestVerdict>;
 
 struct Outgoing {
   uint64_t to = 0;  // node

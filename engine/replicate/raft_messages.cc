@@ -49,8 +49,10 @@ struct ToRaft {
     out.last_term = m.last_term;
     head(m);
   }
-  void operator()(const Received&) { CASBOOK_ASSERT(!"libraft knows no Received"); }
-  void operator()(const Offer&) { CASBOOK_ASSERT(!"libraft knows no Offer"); }
+  template <class M>
+  void operator()(const M&) {
+    CASBOOK_ASSERT(!"libraft knows no such message");
+  }
 
  private:
   template <class M>

@@ -6,7 +6,11 @@
 
 namespace casbook::replicate {
 
-// Without the entries of AppendEntries. Not for Received, which libraft does not know.
+// False: libraft knows no such message.
+inline bool is_of_raft(const Message& message) {
+  return std::visit([](const auto& m) { return requires { m.version; }; }, message);
+}
+// Without the entries of AppendEntries. Precondition: is_of_raft().
 RaftShimMessage to_raft(uint64_t from, const Message& message);
 // Not for InstallSnapshot.
 Outgoing from_raft(const RaftShimMessage& message);

@@ -35,7 +35,8 @@ Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& stora
       log_(log),
       book_(book),
       disks_(std::move(disks)),
-      laggards_(options.lag) {
+      laggards_(options.lag),
+      divergence_({options.self.id, options.digest_bytes_per_second}) {
   for (const Server& server : options.configuration.servers)
     if (server.id != options.self.id) followers_.push_back({.id = server.id});
 }
@@ -151,18 +152,21 @@ Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
   return is_able ? Result<void>() : hand_over();
 }
 
-// To the one that has most of those that are there; again until one takes it. Sessions stop paying
-// at once: what they would pay meanwhile might be undone.
+// To the one that has most of those that are there; again until one takes it, each time to another:
+// that one may not be able to lead either. Sessions stop paying at once: what they would pay
+// meanwhile might be undone.
 Result<void> Replicator::hand_over() {
-  if (is_able_ || role_ != Role::leader || now_ns_ < next_hand_over_ns_) return {};
+  if (wants_to_lead() || role_ != Role::leader || now_ns_ < next_hand_over_ns_) return {};
   const int64_t timeout = options_.consensus.election_timeout_ms * kNsPerMs;
   next_hand_over_ns_ = now_ns_ + 2 * timeout;
   uint64_t best = 0, best_match = 0;
   for (const Follower& follower : followers_) {
     const uint64_t match = consensus_->match_index(follower.id);
     const bool is_there = now_ns_ - transport_->heard_ns(follower.id) < timeout;
-    if (is_there && match > best_match) best = follower.id, best_match = match;
+    if (is_there && follower.id != handed_to_ && match > best_match)
+      best = follower.id, best_match = match;
   }
+  handed_to_ = best;
   if (best == 0) return {};
   book_.tell_leading_until(0);
   // Refused while another transfer is under way: that one will do.
@@ -218,6 +222,7 @@ void Replicator::on_message(uint64_t from, Message&& message) {
   if (failure_ || transport_->refused_by() != 0) return;
   if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
   if (const auto* offer = std::get_if<Offer>(&message)) return on_offer(from, *offer);
+  if (take_digest_talk(from, message)) return;
   if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
   auto update = consensus_->receive(from, message, now_ms());
   bool is_rejected = false;
@@ -280,8 +285,8 @@ void Replicator::note_lag(const Follower& follower) {
   if (index != 0) laggards_.note(follower.id, log_.bytes_behind(index), now_ns_);
 }
 
-// To those that are out of the stream no entries go, so they ask for none: they hear that the leader
-// is there, and that they may have a copy.
+// To those that are out of the stream no entries go, so they ask for none: they hear that the
+// leader is there, and that they may have a copy.
 void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
   if (role_ != Role::leader) return;
   const uint64_t commit = consensus_->commit_index();
@@ -367,6 +372,7 @@ void Replicator::note_role() {
   if (role == role_ && term == term_) return tell_leader();
   const bool was_leader = role_ == Role::leader;
   role_ = role, term_ = term;
+  divergence_.begin(term);
   if (was_leader || standing_ == Standing::leading || standing_ == Standing::promoting) step_down();
   if (role == Role::leader) lead();
   tell_leader();
@@ -390,7 +396,8 @@ void Replicator::step_down() {
   if (standing_ != Standing::leading && standing_ != Standing::promoting) return;
   if (!base::mutated(Mutant::seal_skipped)) book_.seal(led_term_);
   // Promoting: the task is under way, and promoted() comes to it.
-  if (standing_ == Standing::leading) standing_ = Standing::sealed;
+  if (standing_ == Standing::leading)
+    standing_ = quarantine_ ? Standing::quarantined : Standing::sealed;
   decide_may_lead();
 }
 
@@ -402,6 +409,7 @@ Task Replicator::next_task() {
             .entry = nullptr,
             .committed = log_.position_at(std::min(consensus_->commit_index(), persisted_))};
   }
+  if (Task task = next_comparison(); task.kind != Task::Kind::none) return task;
   if (standing_ != Standing::following) return {};
   // What this node's own journal has too: a checkpoint of the book needs its records.
   const uint64_t commit = std::min(consensus_->commit_index(), persisted_);
@@ -434,7 +442,7 @@ void Replicator::promoted(uint64_t term) {
   // Deposed meanwhile, perhaps before the book was open: once more.
   book_.tell_leading_until(0);
   book_.seal(term);
-  standing_ = Standing::sealed;
+  standing_ = quarantine_ ? Standing::quarantined : Standing::sealed;
   decide_may_lead();
 }
 
@@ -495,6 +503,8 @@ void Replicator::tell_progress() {
       book_.tell_quorum(quorum_told_ = durable);
     }
     log_.used(applied_);
+  } else if (standing_ == Standing::quarantined) {
+    log_.used(std::min(commit, persisted_));  // by nobody
   }
 }
 

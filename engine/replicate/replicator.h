@@ -14,12 +14,17 @@
 //       |                                              deposed: SEAL(term), at once   |
 //       +------- a new arena, up to what is committed ------------ sealed <-----------+
 //
+//   following, leading --found to be another book, or by hand--> quarantined, for good: the node
+//   votes and keeps the log; one that leads hands over first
+//
 // A state machine: one caller at a time, no threads, no clock. PROTOCOL.md has the rules.
 #pragma once
 
 #include <array>
 
+#include "base/probe.h"
 #include "journal/state_file.h"
+#include "replicate/divergence_watch.h"
 #include "replicate/laggards.h"
 #include "replicate/peer_disks.h"
 #include "replicate/raft_log.h"
@@ -45,6 +50,15 @@ class HostedBook {
   // Requests for proof that this node leads, counted; and those that were proven.
   virtual uint64_t confirm_asked() const = 0;
   virtual void tell_confirmed(uint64_t asked) = 0;
+  // Nothing is committed in it any more; where it diverged, nothing is read from it either.
+  virtual void quarantine(const std::optional<Divergence>& divergence) = 0;
+};
+
+// Why a node's book is not used any more.
+struct Quarantine {
+  std::optional<Divergence> divergence;  // nothing: by hand, or as `error` says
+  bool is_of_majority = false;           // that found the divergence
+  std::optional<Error> error{};
 };
 
 struct ReplicatorOptions {
@@ -57,9 +71,10 @@ struct ReplicatorOptions {
   uint64_t window_entries = 4096;
   uint64_t window_bytes = 4ull << 20;
   LagLimits lag{};
+  uint64_t digest_bytes_per_second = 8ull << 20;  // of cells that are compared; 0: none are
 };
 
-enum class Standing { following, promoting, leading, sealed };
+enum class Standing { following, promoting, leading, sealed, quarantined };
 
 struct Task {
   enum class Kind {
@@ -67,11 +82,15 @@ struct Task {
     apply,    // `entry` to the book, then applied(entry->index)
     promote,  // OPEN(term) and what belongs to it, then promoted(term)
     rebuild,  // a new arena, at least to `committed` of the log or less; then rebuilt(index)
+    digest,   // by `plan`; then digested()
+    compare,  // with `digest`; then compared()
   };
   Kind kind = Kind::none;
   EntryPtr entry;
   uint64_t term = 0;
   Position committed;
+  DigestPlan plan{};
+  std::shared_ptr<const Digest> digest{};
 };
 
 class Replicator {
@@ -105,6 +124,10 @@ class Replicator {
   void applied(uint64_t index);
   void promoted(uint64_t term);
   void rebuilt(uint64_t index);
+  void digested(const Digest& digest);
+  void compared(const Comparison& comparison);
+  // The book was found quarantined, or what was applied did not fit: `error`. It is so for good.
+  Result<void> quarantine(const std::optional<Error>& error, int64_t now_ns);
 
   // The log of the leader begins behind what this node has: a copy has to come from there.
   struct CatchUp {
@@ -134,6 +157,8 @@ class Replicator {
   const Counts& counts() const { return counts_; }
   const Transport& transport() const { return *transport_; }
   PeerDisks& disks() { return disks_; }
+  const std::optional<Quarantine>& quarantine() const { return quarantine_; }
+  const DivergenceWatch::Counts& digests() const { return divergence_.counts(); }
 
  private:
   struct Follower {
@@ -154,6 +179,11 @@ class Replicator {
   void on_offer(uint64_t from, const Offer& offer);
   void note_lag(const Follower& follower);
   void spare_laggards(std::vector<Outgoing>& messages);
+  bool take_digest_talk(uint64_t from, Message& message);
+  void on_digest_answer(uint64_t from, const DigestAnswer& answer);
+  void tell_unfit(uint64_t leader, const Digest& digest);
+  void enter(Quarantine&& quarantine);
+  Task next_comparison();
   Follower* find_follower(uint64_t node);
   void note_result(uint64_t from, const AppendResult& result);
   void prove_contact(uint64_t from);
@@ -172,7 +202,12 @@ class Replicator {
   void begin_round();
   void note_rounds();
   bool is_window_open() const;
-  void decide_may_lead() { consensus_->set_may_lead(is_able_ && standing_ != Standing::sealed); }
+  bool wants_to_lead() const {
+    return is_able_ && (!quarantine_ || base::mutated(base::Mutant::quarantined_stands));
+  }
+  void decide_may_lead() {
+    consensus_->set_may_lead(wants_to_lead() && standing_ != Standing::sealed);
+  }
   int64_t now_ms() const { return now_ns_ / 1'000'000; }
 
   const ReplicatorOptions options_;
@@ -194,6 +229,7 @@ class Replicator {
   bool is_tasked_ = false;  // promote or rebuild is under way
   bool is_able_ = true;
   int64_t next_hand_over_ns_ = 0;
+  uint64_t handed_to_ = 0;    // the last time, to whom
   bool has_pending_ = false;  // entries that the disk was not given yet
   uint64_t applied_ = 0, persisted_ = 0;
   uint64_t window_bytes_ = 0;                            // of entries that are not committed
@@ -211,6 +247,8 @@ class Replicator {
   uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
   std::optional<Offer> offer_;  // the last one of a leader
   Counts counts_;
+  DivergenceWatch divergence_;
+  std::optional<Quarantine> quarantine_;
 };
 
 }  // namespace casbook::replicate

@@ -14,9 +14,10 @@ namespace {
 constexpr uint32_t kPeersMax = 16;
 
 template <class T>
-constexpr bool is_message = std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
-                            std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> ||
-                            std::is_same_v<T, Received> || std::is_same_v<T, Offer>;
+constexpr bool is_message =
+    std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
+    std::is_same_v<T, VoteResult> || std::is_same_v<T, TimeoutNow> || std::is_same_v<T, Received> ||
+    std::is_same_v<T, Offer> || std::is_same_v<T, DigestAnswer> || std::is_same_v<T, DigestVerdict>;
 
 }  // namespace
 
@@ -201,6 +202,9 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
               ++counts.dropped_malformed;
             else if (is_in_order())
               inbox.emplace_back(session.node(), std::move(f));
+          } else if constexpr (std::is_same_v<T, Digest>) {
+            // Of a position of its own: neither late nor early.
+            inbox.emplace_back(session.node(), std::move(f));
           } else if constexpr (std::is_same_v<T, NakFrame>) {
             session.path.suspect(now_ns);
             for (const Hole& hole : f.holes.list())
@@ -261,6 +265,10 @@ Transport::~Transport() = default;
 void Transport::send(std::span<const Outgoing> messages, int64_t now_ns) {
   impl_->send(messages, now_ns);
 }
+void Transport::send_to_all(const Digest& digest, int64_t now_ns) {
+  impl_->send_to_all(digest, now_ns);
+}
+uint32_t Transport::frame_bytes_max() const { return impl_->outbox.frame_bytes_max(); }
 void Transport::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   impl_->receive(datagram, now_ns);
 }

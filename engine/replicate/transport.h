@@ -59,6 +59,9 @@ class Transport {
 
   // Entries that AppendEntries refer to and that were not sent in this term yet go out with them.
   void send(std::span<const Outgoing> messages, int64_t now_ns);
+  // Dropped where it is longer than a datagram is now.
+  void send_to_all(const Digest& digest, int64_t now_ns);
+  uint32_t frame_bytes_max() const;
   // A datagram as it came. `from` of the network is not trusted.
   void receive(std::span<const std::byte> datagram, int64_t now_ns);
   // From now on. Sessions go on with all who seal with one of these and open the first.

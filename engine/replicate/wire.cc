@@ -135,6 +135,20 @@ void put(Writer& out, const Offer& frame) {
 }
 void put(Writer& out, const ProbeFrame& frame) { out.put_zeros(frame.padding); }
 void put(Writer& out, const ProbeSeenFrame& frame) { out.put(frame.bytes); }
+void put(Writer& out, const Digest& frame) {
+  out.put(frame.term, frame.number, frame.index, frame.position.value, frame.entries_before,
+          frame.entries.plain, frame.entries.weighted, frame.first_unit,
+          static_cast<uint8_t>(frame.blocks.size()));
+  for (const DigestBlock& block : frame.blocks)
+    out.put(block.left_out, block.sums.plain, block.sums.weighted);
+}
+void put(Writer& out, const DigestAnswer& frame) {
+  out.put(frame.term, frame.number, frame.equal, byte_of(frame.are_entries_equal), frame.differing,
+          frame.sums.plain, frame.sums.weighted);
+}
+void put(Writer& out, const DigestVerdict& frame) {
+  out.put(frame.term, frame.number, byte_of(frame.is_of_majority));
+}
 
 uint32_t body_bytes(const DataFrame& frame) {
   return kDataHeadBytes - kFrameHeadBytes + static_cast<uint32_t>(frame.piece.size());
@@ -154,6 +168,12 @@ uint32_t body_bytes(const PulseFrame&) { return 32; }
 uint32_t body_bytes(const Offer&) { return 24; }
 uint32_t body_bytes(const ProbeFrame& frame) { return frame.padding; }
 uint32_t body_bytes(const ProbeSeenFrame&) { return 2; }
+uint32_t body_bytes(const Digest& frame) {
+  return kDigestHeadBytes - kFrameHeadBytes +
+         kDigestBlockBytes * static_cast<uint32_t>(frame.blocks.size());
+}
+uint32_t body_bytes(const DigestAnswer&) { return 42; }
+uint32_t body_bytes(const DigestVerdict&) { return 17; }
 
 // --- decoders, in the same order ---
 
@@ -268,6 +288,25 @@ void get(Reader& in, Offer& frame) {
 }
 void get(Reader& in, ProbeFrame& frame) { frame.padding = static_cast<uint32_t>(in.rest().size()); }
 void get(Reader& in, ProbeSeenFrame& frame) { in.get(frame.bytes); }
+void get(Reader& in, Digest& frame) {
+  uint8_t blocks;
+  in.get(frame.term, frame.number, frame.index, frame.position.value, frame.entries_before,
+         frame.entries.plain, frame.entries.weighted, frame.first_unit, blocks);
+  if (blocks > kDigestBlocksMax || frame.entries_before > frame.index || frame.index > kIndexMax ||
+      frame.first_unit % kDigestBlockUnits != 0 || frame.first_unit > kIndexMax)
+    return in.refuse();
+  frame.blocks.resize(blocks);
+  for (DigestBlock& block : frame.blocks)
+    in.get(block.left_out, block.sums.plain, block.sums.weighted);
+}
+void get(Reader& in, DigestAnswer& frame) {
+  in.get(frame.term, frame.number, frame.equal, frame.are_entries_equal, frame.differing,
+         frame.sums.plain, frame.sums.weighted);
+  if (frame.differing >= kDigestBlocksMax && frame.differing < DigestAnswer::kUnfit) in.refuse();
+}
+void get(Reader& in, DigestVerdict& frame) {
+  in.get(frame.term, frame.number, frame.is_of_majority);
+}
 
 template <size_t kIndex>
 std::optional<Frame> decode(Reader in) {

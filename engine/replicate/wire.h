@@ -132,11 +132,12 @@ struct ProbeSeenFrame {
 
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
                            TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
-                           Offer, ProbeFrame, ProbeSeenFrame>;
+                           Offer, ProbeFrame, ProbeSeenFrame, Digest, DigestAnswer, DigestVerdict>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;
 constexpr uint32_t kDataHeadBytes = kFrameHeadBytes + 37;
+constexpr uint32_t kDigestHeadBytes = kFrameHeadBytes + 65, kDigestBlockBytes = 24;
 
 uint32_t encoded_bytes(const Frame& frame);
 // `into` has room for encoded_bytes(). Returns them.

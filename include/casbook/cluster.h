@@ -30,6 +30,10 @@ struct ClusterStatus {
   // Of waits for quorum, by powers of two: right within a factor of two. 0: none yet.
   uint64_t wait_p50_us = 0, wait_p99_us = 0, wait_max_us = 0;
   uint64_t elections = 0, step_downs = 0;
+  // At which this host's book was found to be another than the cluster's; {}: it was not.
+  Position diverged;
+  uint64_t digests = 0;  // that this host made or compared
+  Position digest;       // of the last in which nothing differed
   uint64_t datagrams_sent = 0, datagrams_received = 0, bytes_sent = 0, bytes_received = 0;
   uint64_t payload_sent = 0, repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;

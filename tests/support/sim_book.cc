@@ -67,7 +67,7 @@ Result<bool> SimBook::attach() {
   const commit::Store& store = arena_.core->store;
   const auto role = static_cast<ReplicaRole>(store.mapping().replication().role.load_relaxed());
   const uint64_t gate = store.control().gate.load_acquire();
-  if (role == ReplicaRole::following && !(gate & 1)) {
+  if (is_quarantined() || (role == ReplicaRole::following && !(gate & 1))) {
     if (auto begun = begin_following(); !begun) return begun.error();
     return true;
   }
@@ -249,6 +249,16 @@ void SimBook::tell_leading_until(int64_t ns) {
 uint64_t SimBook::confirm_asked() const { return is_open() ? replicate::asked_round(store()) : 0; }
 void SimBook::tell_confirmed(uint64_t asked) {
   if (is_open()) replicate::announce_confirmed(store(), asked);
+}
+
+void SimBook::quarantine(const std::optional<replicate::Divergence>& divergence) {
+  if (!is_open()) return;
+  commit::Executor executor(store());
+  const uint64_t gate = store().control().gate.load_acquire();
+  executor.raise_quarantine(gate >> 1);
+  if (gate & 1) executor.seal(gate >> 1);
+  if (divergence) replicate::announce_diverged(store(), divergence->position);
+  replicate::announce_role(store(), ReplicaRole::quarantined);
 }
 
 }  // namespace casbook::test

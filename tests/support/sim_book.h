@@ -41,11 +41,21 @@ class SimBook final : public replicate::HostedBook {
   Result<void> make_empty();
   Result<void> apply(const replicate::LogEntry& entry);
   Result<void> promote(uint64_t term);
+  replicate::Digest make_digest(const replicate::DigestPlan& plan, replicate::RaftLog& log) {
+    return digests_.make(store(), log, plan);
+  }
+  replicate::Comparison compare(const replicate::Digest& digest, replicate::RaftLog& log) {
+    return digests_.compare(store(), log, digest);
+  }
   // The daemon is gone; the arena stays.
   void let_go() { arena_.replica.reset(), arena_.follower.reset(), arena_.core.reset(); }
   // The power is gone, and the memory with it.
   void lose_memory();
 
+  bool is_quarantined() const {
+    return is_open() && !(store().control().gate.load_acquire() & 1) &&
+           store().closed_code() == Code::quarantined;
+  }
   bool is_open() const { return arena_.core != nullptr; }
   const commit::Store& store() const { return arena_.core->store; }
   uint64_t next_lsn() const;
@@ -63,6 +73,7 @@ class SimBook final : public replicate::HostedBook {
   void tell_leading_until(int64_t ns) override;
   uint64_t confirm_asked() const override;
   void tell_confirmed(uint64_t asked) override;
+  void quarantine(const std::optional<replicate::Divergence>& divergence) override;
 
  private:
   struct Arena {
@@ -78,6 +89,7 @@ class SimBook final : public replicate::HostedBook {
 
   const SimHostOptions options_;
   Arena arena_;
+  replicate::Digests digests_;
 };
 
 }  // namespace casbook::test

@@ -126,8 +126,9 @@ Result<void> SimNode::open() {
                             .memory_bytes = options_.memory_bytes});
   if (!log) return log.error();
   log_ = std::move(*log);
-  const bool needs_rebuild = !has_book || !log_->holds(book_.position()) ||
-                             log_->begins_behind(book_.next_lsn());
+  const bool needs_rebuild =
+      !has_book || (!book_.is_quarantined() &&
+                    (!log_->holds(book_.position()) || log_->begins_behind(book_.next_lsn())));
   const uint64_t applied = needs_rebuild ? 0 : log_->applied_index(book_.next_lsn());
   auto options = node_options();
   const replicate::ClusterKey key{};
@@ -279,7 +280,11 @@ void SimNode::on_collect() {
 
 void SimNode::on_flush() {
   settle(collect_all());
-  if (node_) after(kFlushNs, &SimNode::on_flush);
+  if (!node_) return;
+  after(kFlushNs, &SimNode::on_flush);
+  if (book_.is_quarantined() && !node_->quarantine())
+    settle(node_->quarantine(std::nullopt, events_.now()));
+  if (!std::exchange(is_task_scheduled_, true)) after(0, &SimNode::on_task);
 }
 
 void SimNode::on_disk() {
@@ -312,9 +317,10 @@ void SimNode::on_task() {
   if (task_.kind == Task::Kind::none) return schedule();
   // The book's work is done somewhere within the task's time, and other events are before and
   // behind it.
-  if (task_.kind == Task::Kind::apply || random_.one_in(2)) {
-    if (auto done = carry_out_task(); !done) return settle(done);
-    if (task_.kind == Task::Kind::apply) return on_task_done();
+  const bool is_short = task_.kind == Task::Kind::apply || task_.kind == Task::Kind::compare;
+  if (is_short || random_.one_in(2)) {
+    if (auto done = carry_out_task(); !done) return settle_task(done.error());
+    if (is_short) return on_task_done();
   }
   after(some(3 * kSimMs), &SimNode::on_task_done);
   schedule();
@@ -339,6 +345,12 @@ Result<void> SimNode::carry_out_task() {
       events_.note(who(), "rebuilt its book", book_.next_lsn());
       return rebuilt;
     }
+    case Task::Kind::digest:
+      made_ = book_.make_digest(task_.plan, *log_);
+      break;
+    case Task::Kind::compare:
+      compared_ = book_.compare(*task_.digest, *log_);
+      break;
     case Task::Kind::none:
       break;
   }
@@ -347,14 +359,24 @@ Result<void> SimNode::carry_out_task() {
 
 void SimNode::on_task_done() {
   if (!is_task_carried_out_)
-    if (auto done = carry_out_task(); !done) return settle(done);
+    if (auto done = carry_out_task(); !done) return settle_task(done.error());
   const Task task = std::exchange(task_, {});
   if (task.kind == Task::Kind::apply) node_->applied(task.entry->index);
   if (task.kind == Task::Kind::promote) node_->promoted(task.term);
   if (task.kind == Task::Kind::rebuild) node_->rebuilt(log_->applied_index(book_.next_lsn()));
-  if (task.kind != Task::Kind::apply)
+  if (task.kind == Task::Kind::digest) node_->digested(made_);
+  if (task.kind == Task::Kind::compare) node_->compared(compared_);
+  if (task.kind == Task::Kind::promote || task.kind == Task::Kind::rebuild)
     events_.note(who(), "has its book", static_cast<uint64_t>(node_->standing()));
   settle({});
+}
+
+// As the daemon: the log goes on where the book does not take what it says.
+void SimNode::settle_task(const Error& error) {
+  const bool is_of_the_book = task_.kind != Task::Kind::rebuild &&
+                              (error.code == Code::quarantined || error.code == Code::damaged);
+  task_ = {};
+  settle(is_of_the_book ? node_->quarantine(error, events_.now()) : Result<void>(error));
 }
 
 // --- after each event ---
@@ -405,6 +427,7 @@ void SimNode::observe() {
     truth_.fail("the commit index of node " + std::to_string(options_.id) + " falls from " +
                 std::to_string(commit_reached_) + " to " + std::to_string(commit));
   commit_reached_ = commit;
+  observe_quarantine();
   if (observe_committed(commit)) observe_told();
 }
 
@@ -416,6 +439,18 @@ void SimNode::observe_failed() {
   const uint64_t index = log_->index_of(durable.lsn());
   if (durable == durable_seen_ || log_->term_at(index) != durable.term()) return;
   if (observe_committed(std::min(index, node_->commit_index()))) observe_told();
+}
+
+void SimNode::observe_quarantine() {
+  if (!node_->quarantine() || may_be_quarantined) return;
+  truth_.fail("node " + std::to_string(options_.id) + " quarantined its book: " + quarantine());
+}
+
+std::string SimNode::quarantine() const {
+  if (!node_ || !node_->quarantine()) return {};
+  const replicate::Quarantine& quarantine = *node_->quarantine();
+  if (quarantine.error) return quarantine.error->message();
+  return quarantine.divergence ? quarantine.divergence->where(book_.store()) : "by hand";
 }
 
 // False: the disk does not let its entries be read just now.

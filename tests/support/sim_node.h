@@ -66,6 +66,10 @@ class SimNode {
   uint64_t term_at(uint64_t index) const;
   // It had that entry in memory, and a crash took it.
   bool has_lost(uint64_t index, uint64_t term) const { return lost_.contains({index, term}); }
+  // Whatever the daemon says in its one event; empty: it is not quarantined.
+  std::string quarantine() const;
+  // A book that is quarantined is no surprise.
+  bool may_be_quarantined = false;
   int64_t disk_ns = 200 * kSimUs;               // until something completes, up to twice that
   std::function<void()> on_power_lost = [] {};  // whoever else lives on this host is gone too
   uint64_t repair_bytes() const;
@@ -91,6 +95,8 @@ class SimNode {
   void observe_failed();
   bool observe_committed(uint64_t commit);
   void observe_told();
+  void settle_task(const Error& error);
+  void observe_quarantine();
   void give_up(const Error& error);
   Result<void> collect_all();
 
@@ -156,6 +162,8 @@ class SimNode {
   replicate::Task task_;
   std::unique_ptr<Copying> copying_;
   int64_t next_copy_ns_ = 0;
+  replicate::Digest made_;
+  replicate::Comparison compared_;
   bool is_task_carried_out_ = false, is_full_ = false, is_blind_ = false;
   int64_t tick_at_ = 0;
   bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;

@@ -346,6 +346,8 @@ void SimPayers::take_answer(Client& client) {
       case Code::payment_conflict:
       case Code::damaged:
       case Code::quarantined:
+        if (error.code == Code::quarantined && options_.expect_quarantines)
+          return go_elsewhere(client);
         truth_.fail("payment " + std::to_string(client.id) + ": " + error.message());
         [[fallthrough]];
       default:

@@ -26,6 +26,7 @@ struct SimPayersOptions {
   uint64_t clients = 5;            // the last of them only reads
   int64_t pause_ns = 20 * kSimMs;  // between payments, at random up to twice that
   bool have_sleepers = true, take_leases = true;
+  bool expect_quarantines = false;  // else nobody may be told of one
   SimBug bug = SimBug::none;
 };
 

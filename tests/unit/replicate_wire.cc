@@ -78,6 +78,17 @@ NakFrame nak_frame() {
   return frame;
 }
 
+Digest digest_frame() {
+  return {.term = 1,
+          .number = 2,
+          .index = 9,
+          .position = {4},
+          .entries_before = 5,
+          .entries = {6, 7},
+          .first_unit = 2 * kDigestBlockUnits,
+          .blocks = {{8, {9, 10}}, {11, {12, 13}}}};
+}
+
 std::vector<Frame> one_of_each() {
   return {data_frame(),
           reference_frame(),
@@ -92,7 +103,10 @@ std::vector<Frame> one_of_each() {
           PulseFrame{1, 2, 3, 4},
           Offer{5, 3, 2},
           ProbeFrame{5},
-          ProbeSeenFrame{6}};
+          ProbeSeenFrame{6},
+          digest_frame(),
+          DigestAnswer{1, 2, 3, true, DigestAnswer::kEntries, {4, 5}},
+          DigestVerdict{1, 2, true}};
 }
 
 TEST(Wire, CarriesEveryFieldOfEveryFrame) {
@@ -125,6 +139,13 @@ TEST(Wire, HasTheBytesThatTheProtocolSays) {
             "0100000000000000"
             "0200000000000000"
             "0300000000000000");
+  EXPECT_EQ(hex(encoded(DigestVerdict{1, 2, true})),
+            "11"
+            "1100"
+            "0100000000000000"
+            "0200000000000000"
+            "01");
+  EXPECT_EQ(encoded(digest_frame()).size(), kDigestHeadBytes + 2 * kDigestBlockBytes);
   DataFrame data = data_frame();
   data.total = data.offset = 0, data.piece = {}, data.type = EntryType::barrier, data.count = 0;
   EXPECT_EQ(hex(encoded(data)),
@@ -347,6 +368,20 @@ TEST(Wire, ReadsFramesOneAfterTheOther) {
   }
   EXPECT_FALSE(reader.next());
   EXPECT_FALSE(reader.is_malformed());
+}
+
+TEST(Wire, RefusesDigestsThatCannotBe) {
+  const auto is_refused = [](const std::function<void(Digest&)>& change) {
+    Digest digest = digest_frame();
+    change(digest);
+    return !decoded(encoded(digest));
+  };
+  EXPECT_FALSE(is_refused([](Digest&) {}));
+  EXPECT_TRUE(is_refused([](Digest& d) { d.first_unit += 1; })) << "inside a block";
+  EXPECT_TRUE(is_refused([](Digest& d) { d.first_unit = uint64_t{1} << 63; }));
+  EXPECT_TRUE(is_refused([](Digest& d) { d.entries_before = d.index + 1; }));
+  EXPECT_TRUE(is_refused([](Digest& d) { d.blocks.resize(kDigestBlocksMax + 1); }));
+  EXPECT_FALSE(decoded(encoded(DigestAnswer{.differing = kDigestBlocksMax, .sums = {}})));
 }
 
 }  // namespace

@@ -1,0 +1,116 @@
+#include "support/linearizability.h"
+
+#include <algorithm>
+#include <compare>
+#include <optional>
+#include <set>
+
+namespace casbook::test_support {
+namespace {
+
+using Kind = LinearCall::Kind;
+
+struct State {
+  std::array<int64_t, kLinearAccounts> balances{};
+  uint64_t paid = 0, refused = 0;  // ids
+  uint64_t holder = 0, last_token = 0;
+  auto operator<=>(const State&) const = default;
+};
+
+// The state after a call with the answer that it got. Nothing: that answer is wrong here.
+std::optional<State> pay(State state, const LinearCall& call) {
+  const uint64_t bit = uint64_t{1} << call.id;
+  // Under an id there is one answer.
+  if (state.paid & bit) return call.is_refused ? std::nullopt : std::optional(state);
+  if (state.refused & bit) return call.is_refused ? std::optional(state) : std::nullopt;
+  const bool has_enough =
+      call.from < 0 || state.balances[static_cast<size_t>(call.from)] >= call.amount;
+  if (has_enough == call.is_refused) return std::nullopt;
+  (call.is_refused ? state.refused : state.paid) |= bit;
+  if (call.is_refused) return state;
+  if (call.from >= 0) state.balances[static_cast<size_t>(call.from)] -= call.amount;
+  if (call.to >= 0) state.balances[static_cast<size_t>(call.to)] += call.amount;
+  return state;
+}
+std::optional<State> acquire(State state, const LinearCall& call) {
+  if (call.is_refused) return state.holder != 0 ? std::optional(state) : std::nullopt;
+  if (state.holder != 0 || call.token <= state.last_token) return std::nullopt;
+  state.holder = state.last_token = call.token;
+  return state;
+}
+std::optional<State> release(State state, const LinearCall& call) {
+  const bool holds = state.holder == call.token;
+  if (holds == call.is_refused) return std::nullopt;
+  if (holds) state.holder = 0;
+  return state;
+}
+std::optional<State> step(const State& state, const LinearCall& call) {
+  switch (call.kind) {
+    case Kind::pay:
+      return pay(state, call);
+    case Kind::read:
+      return state.balances[static_cast<size_t>(call.to)] == call.amount ? std::optional(state)
+                                                                         : std::nullopt;
+    case Kind::acquire:
+      return acquire(state, call);
+    case Kind::release:
+      return release(state, call);
+  }
+  return std::nullopt;
+}
+
+// A call whose answer never came: whatever it may have done. Of a lease the token is not known, so
+// it must not be one of these.
+std::vector<State> steps(const State& state, const LinearCall& call) {
+  std::vector<State> after;
+  if (auto done = step(state, call)) after.push_back(*done);
+  if (call.returned_ns != LinearCall::kNever) return after;
+  LinearCall refused = call;
+  refused.is_refused = !call.is_refused;
+  if (auto done = step(state, refused)) after.push_back(*done);
+  after.push_back(state);  // nothing
+  return after;
+}
+
+struct Reached {
+  uint64_t done = 0;  // calls, a bit for each
+  State state;
+  auto operator<=>(const Reached&) const = default;
+};
+
+bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
+
+}  // namespace
+
+std::string check_linearizable(const std::vector<LinearCall>& calls) {
+  uint64_t known = 0;
+  for (size_t i = 0; i < calls.size(); ++i)
+    if (is_known(calls[i])) known |= uint64_t{1} << i;
+  std::vector<Reached> open{{}};
+  std::set<Reached> tried{open[0]};
+  uint64_t furthest = 0;
+  // Bounded by what can be reached, each once.
+  while (!open.empty()) {
+    const Reached at = open.back();
+    open.pop_back();
+    if ((at.done & known) == known) return {};
+    if (__builtin_popcountll(at.done) > __builtin_popcountll(furthest)) furthest = at.done;
+    int64_t first_return = LinearCall::kNever;
+    for (size_t i = 0; i < calls.size(); ++i)
+      if (!(at.done >> i & 1)) first_return = std::min(first_return, calls[i].returned_ns);
+    for (size_t i = 0; i < calls.size(); ++i) {
+      if (at.done >> i & 1 || calls[i].called_ns > first_return) continue;
+      for (const State& state : steps(at.state, calls[i])) {
+        const Reached next{at.done | uint64_t{1} << i, state};
+        if (tried.insert(next).second) open.push_back(next);
+      }
+    }
+  }
+  std::string text = "no order goes on behind " + std::to_string(__builtin_popcountll(furthest)) +
+                     " of " + std::to_string(calls.size()) + " calls; left are";
+  for (size_t i = 0; i < calls.size(); ++i)
+    if (!(furthest >> i & 1)) text += " " + std::to_string(i);
+  return text;
+}
+
+}  // namespace casbook::test_support

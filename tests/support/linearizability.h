@@ -1,0 +1,40 @@
+// Whether a small history of payments, balance reads and lease operations could have been: whether
+// there is an order of the calls, each somewhere between its call and its return, in which every
+// answer is right. Knows nothing of logs and positions: the answers alone.
+//
+// Wing and Gong's search (1993) with Lowe's memory of what was tried (2017).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace casbook::test_support {
+
+struct LinearCall {
+  enum class Kind { pay, read, acquire, release };
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  Kind kind = Kind::pay;
+  int64_t called_ns = 0;
+  int64_t returned_ns = kNever;  // kNever: what became of it is not known
+  // pay: `amount` from account `from` to account `to`, once for an id, if there is as much. An
+  // account below 0 has no limit: the world.
+  uint32_t id = 0;  // below 64
+  int32_t from = -1, to = -1;
+  int64_t amount = 0;
+  // read: account `to` has `amount`.
+  // acquire: the lease, with this token. release: of this token.
+  uint64_t token = 0;
+  bool is_refused = false;  // too little there; held by another; not held under that token
+};
+constexpr size_t kLinearCallsMax = 64;
+constexpr size_t kLinearAccounts = 2;
+
+// Empty: there is such an order. Else what is left when no order goes on. Precondition: at most
+// kLinearCallsMax calls.
+std::string check_linearizable(const std::vector<LinearCall>& calls);
+
+}  // namespace casbook::test_support

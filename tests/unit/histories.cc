@@ -1,0 +1,240 @@
+// The checkers of histories find what is seeded: a read that is stale, a payment lost or doubled, a
+// token that comes twice, a lease that two hold; and take what can have been. The one looks at
+// answers alone, the other has the log as witness.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support/history.h"
+#include "support/linearizability.h"
+#include "support/random.h"
+
+namespace casbook::test_support {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Kind = LinearCall::Kind;
+
+LinearCall pay(uint32_t id, int64_t called, int64_t returned, int64_t amount = 10,
+               int32_t from = -1, int32_t to = 0) {
+  return {.kind = Kind::pay,
+          .called_ns = called,
+          .returned_ns = returned,
+          .id = id,
+          .from = from,
+          .to = to,
+          .amount = amount};
+}
+LinearCall read(int64_t called, int64_t returned, int64_t value, int32_t account = 0) {
+  return {.kind = Kind::read,
+          .called_ns = called,
+          .returned_ns = returned,
+          .to = account,
+          .amount = value};
+}
+LinearCall lease(Kind kind, int64_t called, int64_t returned, uint64_t token,
+                 bool is_refused = false) {
+  return {.kind = kind,
+          .called_ns = called,
+          .returned_ns = returned,
+          .token = token,
+          .is_refused = is_refused};
+}
+LinearCall refused(LinearCall call) {
+  call.is_refused = true;
+  return call;
+}
+constexpr int64_t kNever = LinearCall::kNever;
+
+TEST(Linearizability, TakesWhatCanHaveBeen) {
+  EXPECT_EQ(check_linearizable({}), "");
+  EXPECT_EQ(check_linearizable({pay(0, 1, 2), read(3, 4, 10)}), "");
+  EXPECT_EQ(check_linearizable({pay(0, 1, 5), read(2, 3, 0), read(2, 4, 10)}), "")
+      << "both may be while the payment is under way";
+  EXPECT_EQ(check_linearizable({pay(0, 1, 2), pay(0, 3, 4), read(5, 6, 10)}), "")
+      << "once for an id";
+  EXPECT_EQ(check_linearizable({pay(0, 1, kNever), read(5, 6, 0), read(7, 8, 10)}), "")
+      << "no answer came: it happened late";
+  EXPECT_EQ(check_linearizable({pay(0, 1, kNever), read(5, 6, 0), read(7, 8, 0)}), "")
+      << "or never";
+  EXPECT_EQ(check_linearizable({refused(pay(0, 1, 2, 5, 0, 1)), pay(1, 3, 4)}), "");
+  EXPECT_EQ(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::acquire, 3, 4, 0, true),
+                                lease(Kind::release, 5, 6, 7), lease(Kind::acquire, 7, 8, 9)}),
+            "");
+}
+
+TEST(Linearizability, FindsAStaleRead) {
+  EXPECT_NE(check_linearizable({pay(0, 1, 2), read(3, 4, 0)}), "");
+  EXPECT_NE(check_linearizable({pay(0, 1, 5), read(2, 3, 10), read(4, 5, 0)}), "")
+      << "back in time, though the payment is under way";
+}
+TEST(Linearizability, FindsALostPayment) {
+  EXPECT_NE(check_linearizable({pay(0, 1, 2), pay(1, 1, 2), read(3, 4, 10)}), "");
+}
+TEST(Linearizability, FindsADoubledPayment) {
+  EXPECT_NE(check_linearizable({pay(0, 1, 2), pay(0, 3, 4), read(5, 6, 20)}), "");
+}
+TEST(Linearizability, FindsARefusalWithoutAReason) {
+  EXPECT_NE(check_linearizable({pay(0, 1, 2), refused(pay(1, 3, 4, 10, 0, 1))}), "");
+  EXPECT_NE(check_linearizable({pay(0, 1, 2, 5, 0, 1)}), "")
+      << "nor a payment of what is not there";
+}
+TEST(Linearizability, FindsATokenThatRepeatsOrFalls) {
+  for (const uint64_t token : {7, 6})
+    EXPECT_NE(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::release, 3, 4, 7),
+                                  lease(Kind::acquire, 5, 6, token)}),
+              "");
+}
+TEST(Linearizability, FindsALeaseThatTwoHold) {
+  EXPECT_NE(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::acquire, 3, 4, 8)}), "");
+  EXPECT_NE(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::acquire, 1, 2, 8)}), "")
+      << "in whichever order";
+}
+
+// A history that was: calls take effect at a point of their time, one after the other.
+struct Made {
+  std::vector<LinearCall> calls;
+  int64_t balance = 0;
+};
+Made make(uint64_t seed) {
+  test::Random random(seed);
+  Made made;
+  int64_t now = 0;
+  for (uint32_t i = 0; i < 20; ++i) {
+    const int64_t point = now += 2 + static_cast<int64_t>(random.below(10));
+    const int64_t called = point - static_cast<int64_t>(random.below(15));
+    const int64_t returned = point + static_cast<int64_t>(random.below(15));
+    if (random.one_in(2)) {
+      made.calls.push_back(pay(i, called, returned, 1 + static_cast<int64_t>(random.below(5))));
+      made.balance += made.calls.back().amount;
+    } else {
+      made.calls.push_back(read(called, returned, made.balance));
+    }
+  }
+  made.calls.push_back(read(now + 100, now + 101, made.balance));
+  return made;
+}
+
+TEST(Linearizability, OfHistoriesThatWereAndThatWereNot) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    Made made = make(seed);
+    ASSERT_EQ(check_linearizable(made.calls), "") << "seed " << seed;
+    made.calls.back().amount += 1;
+    ASSERT_NE(check_linearizable(made.calls), "") << "seed " << seed;
+    made.calls.back().amount -= 1;
+    for (LinearCall& call : made.calls)
+      if (call.kind == Kind::pay) {
+        call.amount += 7;  // and nobody ever saw that
+        break;
+      }
+    ASSERT_NE(check_linearizable(made.calls), "") << "seed " << seed;
+  }
+}
+
+// --- with the log as witness ---
+
+class Witnessed : public testing::Test {
+ protected:
+  // So many calls of several processes, and the log that they left.
+  Witnessed() {
+    test::Random random(7);
+    int64_t now = 0;
+    std::map<uint32_t, int64_t> balances;
+    for (uint64_t position = 10; position < 210; position += 1 + random.below(3)) {
+      const auto account = static_cast<uint32_t>(random.below(2));
+      const int64_t point = now += 10;
+      HistoryCall call{.end = CallEnd::done,
+                       .process = static_cast<uint32_t>(random.below(4)),
+                       .account = account,
+                       .called_ns = point - static_cast<int64_t>(random.below(30)),
+                       .returned_ns = point + static_cast<int64_t>(random.below(30)),
+                       .position = position};
+      WitnessRecord record{.position = position, .account = account};
+      switch (random.below(4)) {
+        case 0:
+          call.kind = CallKind::read_latest, call.amount = balances[account];
+          break;
+        case 1:
+          call.kind = CallKind::acquire, record.kind = WitnessRecord::Kind::acquire;
+          break;
+        default:
+          call.id = record.id = position, call.amount = record.amount = 3;
+          record.kind = WitnessRecord::Kind::pay;
+          balances[account] += 3;
+      }
+      if (call.kind == CallKind::read_latest) record.kind = WitnessRecord::Kind::other;
+      calls_.push_back(call), log_.push_back(record);
+    }
+  }
+  HistoryCall& first(CallKind kind) {
+    return *std::find_if(calls_.begin() + 20, calls_.end(),
+                         [&](const HistoryCall& call) { return call.kind == kind; });
+  }
+  WitnessRecord& record_of(const HistoryCall& call) {
+    return *std::find_if(log_.begin(), log_.end(), [&](const WitnessRecord& record) {
+      return record.position == call.position;
+    });
+  }
+  std::string problem() const {
+    const auto problems = check_history(calls_, log_);
+    return problems.empty() ? "" : problems.front();
+  }
+  std::vector<HistoryCall> calls_;
+  std::vector<WitnessRecord> log_;
+};
+
+TEST_F(Witnessed, HistoryThatWasIsTaken) { EXPECT_THAT(check_history(calls_, log_), IsEmpty()); }
+
+TEST_F(Witnessed, LostPaymentIsFound) {
+  record_of(first(CallKind::pay)).kind = WitnessRecord::Kind::other;
+  EXPECT_THAT(problem(), HasSubstr("is not in the log there"));
+}
+TEST_F(Witnessed, DoubledPaymentIsFound) {
+  WitnessRecord again = record_of(first(CallKind::pay));
+  again.position = log_.back().position + 1;
+  log_.push_back(again);
+  EXPECT_THAT(problem(), HasSubstr("is there twice"));
+}
+TEST_F(Witnessed, AnotherAmountIsFound) {
+  first(CallKind::pay).amount += 1;
+  EXPECT_THAT(problem(), HasSubstr("another payment"));
+}
+TEST_F(Witnessed, StaleReadIsFound) {
+  HistoryCall& stale = first(CallKind::read_latest);
+  // Right as of where it was, and long after something else had been answered.
+  stale.called_ns = calls_.back().returned_ns + 100, stale.returned_ns = stale.called_ns + 1;
+  EXPECT_THAT(problem(), HasSubstr("which had been answered"));
+  stale.kind = CallKind::read_at;
+  EXPECT_EQ(problem(), "") << "which a read by position may be";
+}
+TEST_F(Witnessed, ReadThatIsNotOfItsPrefixIsFound) {
+  HistoryCall& wrong = first(CallKind::read_latest);
+  wrong.kind = CallKind::read_at, wrong.amount += 3;
+  EXPECT_THAT(problem(), HasSubstr("the log says"));
+}
+TEST_F(Witnessed, PositionBeforeItsCallIsFound) {
+  HistoryCall& early = first(CallKind::pay);
+  early.called_ns = calls_.back().returned_ns + 100, early.returned_ns = early.called_ns + 1;
+  EXPECT_THAT(problem(), HasSubstr("which had been answered"));
+  early.is_replayed = true;
+  EXPECT_EQ(problem(), "") << "which an earlier call under its id may have done";
+}
+TEST_F(Witnessed, TokenThatComesTwiceIsFound) {
+  HistoryCall again = first(CallKind::acquire);
+  calls_.push_back(again);
+  EXPECT_THAT(problem(), HasSubstr("was given out before"));
+}
+TEST_F(Witnessed, RefusedPaymentThatIsThereIsFound) {
+  HistoryCall& call = first(CallKind::pay);
+  call.end = CallEnd::refused;
+  EXPECT_THAT(problem(), HasSubstr("was refused, and is in the log"));
+  HistoryCall again = call;
+  again.end = CallEnd::unknown;
+  calls_.push_back(again);
+  EXPECT_EQ(problem(), "") << "it was sent again, and that may have done it";
+}
+
+}  // namespace
+}  // namespace casbook::test_support

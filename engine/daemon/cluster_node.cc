@@ -13,6 +13,7 @@
 #include "daemon/hosted_arena.h"
 #include "daemon/introduction.h"
 #include "daemon/lock_file.h"
+#include "daemon/member_commands.h"
 #include "daemon/node_figures.h"
 #include "daemon/service_manager.h"
 #include "daemon/short_slices.h"
@@ -107,9 +108,10 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
   bool has_book = *attached;
   auto shape = find_shape(ground, storage, has_book);
   if (!shape) return shape.error();
-  auto log =
-      RaftLog::open(storage, ground.state.journal_id, *shape, configuration_of(config.cluster),
-                    {.appender = {.segment_bytes = config.journal.segment_bytes}});
+  const auto first =
+      config.cluster.join ? replicate::Configuration{} : configuration_of(config.cluster);
+  auto log = RaftLog::open(storage, ground.state.journal_id, *shape, first,
+                           {.appender = {.segment_bytes = config.journal.segment_bytes}});
   if (!log) return log.error();
   ground.log = std::move(*log);
   ground.shape = *shape;
@@ -138,6 +140,7 @@ class ClusterNode {
     storage_ = &storage;
     arena_->set_journal_end([this] { return log_->position_at(log_->persisted_index()).lsn(); });
     journal_id_ = state.journal_id;
+    if (auto opened = open_control(); !opened) return opened;
     threads_.push_back(run(&ClusterNode::receive));
     threads_.push_back(run(&ClusterNode::collect));
     threads_.push_back(run(&ClusterNode::complete));
@@ -178,6 +181,7 @@ class ClusterNode {
     options.consensus.seed = static_cast<uint32_t>(boot);
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
+    options.transport.address = options.self.address;
     options.transport.boot = boot;
     options.transport.shape = shape_;
     options.transport.is_multicast = cluster.is_multicast;
@@ -215,8 +219,56 @@ class ClusterNode {
       worker_.notify_one();
     persisted_seen_ = persisted;
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
+    tell_members();
     commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
+  }
+
+  // --- members
+
+  Result<void> open_control() {
+    const auto path = control_path(config_.create.directory, config_.book);
+    if (!path) return path.error();
+    ControlCommands commands;
+    add_member_commands(commands, {.ask =
+                                       [this](const replicate::MemberRequest& request) {
+                                         const std::lock_guard lock(mutex_);
+                                         auto ticket = node_->ask(request, base::monotonic_ns());
+                                         network_->wake();
+                                         return ticket;
+                                       },
+                                   .take_answer =
+                                       [this](uint64_t ticket) {
+                                         const std::lock_guard lock(mutex_);
+                                         return node_->take_answer(ticket);
+                                       },
+                                   .describe = [this] { return describe(); }});
+    auto opened = ControlSocket::open(*path, std::move(commands));
+    if (!opened) return opened.error();
+    control_ = std::move(*opened);
+    return {};
+  }
+
+  Json describe() const {
+    const std::lock_guard lock(mutex_);
+    const auto leader = node_->leader();
+    return {{"term", node_->term()},
+            {"leader", leader ? leader->id : 0},
+            {"members", json_of(node_->configuration())}};
+  }
+
+  void tell_members() {
+    const replicate::Configuration& all = node_->committed_configuration();
+    if (configuration_version_ == node_->configuration_version()) return;
+    configuration_version_ = node_->configuration_version();
+    if (all == members_seen_) return;
+    const bool was_one = members_seen_.find(config_.cluster.node);
+    members_seen_ = all;
+    log_event(Severity::info, "members", {{"members", text_of(all)}});
+    if (was_one && !all.find(config_.cluster.node))
+      log_event(Severity::warn, "removed",
+                {{"node", config_.cluster.node},
+                 {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
   }
 
   void tell_role() const {
@@ -473,6 +525,7 @@ class ClusterNode {
   }
 
   void stop_threads() {
+    control_.reset();
     if (threads_.empty()) return;
     arena_->stop();
     settle_disk();
@@ -508,7 +561,10 @@ class ClusterNode {
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread
+  uint64_t configuration_version_ = UINT64_MAX;
+  replicate::Configuration members_seen_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<ControlSocket> control_;
 };
 
 Result<std::unique_ptr<UdpNetwork>> open_network(const ClusterConfig& cluster) {

@@ -191,6 +191,7 @@ void read_cluster(const toml::table& file, ClusterConfig& cluster, MaybeFault& f
   section.text("id", cluster.id);
   section.number("node", cluster.node);
   section.servers("nodes", cluster.nodes);
+  section.flag("join", cluster.join);
   section.text("interface", cluster.interface);
   section.text("group", cluster.group);
   section.parsed("mode", "\"multicast\" or \"unicast\"", parse_mode_of_sending,
@@ -273,9 +274,14 @@ MaybeFault find_out_of_range(const Config& config) {
 }
 
 MaybeFault find_fault_of_nodes(const ClusterConfig& cluster) {
-  if (cluster.nodes.size() != 3 && cluster.nodes.size() != 5)
-    return Fault{"cluster.nodes",
-                 "expected three or five nodes, got " + std::to_string(cluster.nodes.size())};
+  const size_t count = cluster.nodes.size();
+  if (cluster.join && (count < 2 || count > replicate::kServersMax))
+    return Fault{"cluster.nodes", "expected this node and 1 to " +
+                                      std::to_string(replicate::kServersMax - 1) +
+                                      " of the cluster that it joins, got " +
+                                      std::to_string(count)};
+  if (!cluster.join && count != 3 && count != 5)
+    return Fault{"cluster.nodes", "expected three or five nodes, got " + std::to_string(count)};
   bool is_there = false;
   for (size_t i = 0; i < cluster.nodes.size(); ++i) {
     const replicate::Server& one = cluster.nodes[i];

@@ -31,7 +31,10 @@ struct CheckpointConfig {
 struct ClusterConfig {
   std::string id{};                        // 1 to 64 bytes; empty: no cluster
   uint64_t node = 0;                       // this one, among `nodes`
-  std::vector<replicate::Server> nodes{};  // three or five; addresses "10.0.0.1:7400"
+  // Three or five; addresses "10.0.0.1:7400". Of an empty directory only: later the log says it.
+  std::vector<replicate::Server> nodes{};
+  // A node that `casbook cluster add` brings in: of an empty directory, whom it hears at first.
+  bool join = false;
   std::string interface {};                // its address, for multicast; empty: that of the node
   std::string group = "239.192.7.1:7401";
   bool is_multicast = true;

@@ -24,6 +24,7 @@ class PeerSession {
       : node_(node), cluster_key_(&key), cluster_(cluster) {}
 
   uint64_t node() const { return node_; }
+  int64_t since_ns = 0;  // when it became one
   bool is_accepted() const { return boot_ != 0; }
   uint8_t ciphers() const { return ciphers_; }
 

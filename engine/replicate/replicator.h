@@ -19,7 +19,9 @@
 
 #include <array>
 
+#include "journal/configuration_file.h"
 #include "journal/state_file.h"
+#include "replicate/membership.h"
 #include "replicate/raft_log.h"
 #include "replicate/transport.h"
 
@@ -47,6 +49,8 @@ class HostedBook {
 
 struct ReplicatorOptions {
   Server self;
+  // Where the log's own is not known: of a journal whose base is older than the file that keeps it
+  // (journal/configuration_file.h); whom a node without a log hears first.
   Configuration configuration;
   ConsensusOptions consensus{};
   TransportOptions transport{};
@@ -94,6 +98,15 @@ class Replicator {
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.
   Result<void> set_able(bool is_able, int64_t now_ns);
+  // What is asked about the members; membership.h has the rules. The answer is there after a later
+  // event.
+  Result<uint64_t> ask(const MemberRequest& request, int64_t now_ns);
+  std::optional<Result<void>> take_answer(uint64_t ticket) { return membership_.take_answer(ticket); }
+  const Configuration& configuration() const { return consensus_->configuration(); }
+  const Configuration& committed_configuration() const {
+    return consensus_->committed_configuration();
+  }
+  uint64_t configuration_version() const { return consensus_->configuration_version(); }
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
@@ -114,6 +127,7 @@ class Replicator {
   struct NodeState {
     uint64_t id = 0, received_index = 0, synced_index = 0;
     int64_t heard_ns = 0;
+    std::optional<ServerRole> role;  // nothing: no member
   };
   // As the leader knows; this node itself among them.
   std::vector<NodeState> nodes() const;
@@ -128,6 +142,12 @@ class Replicator {
     uint64_t id = 0, received = 0, round = 0;
     AppendResult result{};  // the last that was no rejection
     int64_t heard_ns = 0;   // when consensus heard of it
+    bool is_voter = false;
+  };
+  // A member that was removed, and has to hear of it.
+  struct Leaving {
+    uint64_t id = 0, match = 0, index = 0;
+    int64_t until_ns = 0, next_ns = 0;
   };
   struct Round {
     uint64_t number = 0, asked = 0;
@@ -135,7 +155,8 @@ class Replicator {
   };
 
   Replicator(const ReplicatorOptions& options, journal::Storage& storage,
-             const journal::JournalState& state, RaftLog& log, HostedBook& book);
+             const journal::JournalState& state, RaftLog& log, Network& network,
+             HostedBook& book);
   void on_message(uint64_t from, Message&& message);
   void on_received(uint64_t from, const Received& received);
   Follower* find_follower(uint64_t node);
@@ -157,11 +178,28 @@ class Replicator {
   bool is_window_open() const;
   void decide_may_lead() { consensus_->set_may_lead(is_able_ && standing_ != Standing::sealed); }
   int64_t now_ms() const { return now_ns_ / 1'000'000; }
+  int64_t election_timeout_ns() const {
+    return options_.consensus.election_timeout_ms * int64_t{1'000'000};
+  }
+  bool is_there(uint64_t node) const;
+
+  // --- replicator_members.cc
+  Result<void> recover_configuration(Recovered& recovered, uint64_t applied);
+  Result<void> keep_configuration(uint64_t index, const Configuration& configuration);
+  Result<void> note_configuration();
+  void name_peers();
+  bool is_voter() const { return configuration().has_voter(options_.self.id); }
+  MembershipView membership_view() const;
+  Result<void> tend_members();
+  Result<void> change(const Configuration& to);
+  void tell_leaving();
+  void note_leaving(uint64_t from, const AppendResult& result);
 
   const ReplicatorOptions options_;
   journal::Storage& storage_;
   journal::JournalState state_;
   RaftLog& log_;
+  Network& network_;
   HostedBook& book_;
   std::unique_ptr<Consensus> consensus_;
   std::unique_ptr<Transport> transport_;
@@ -190,6 +228,11 @@ class Replicator {
   // As a follower: of the term heard_term_.
   uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
   Counts counts_;
+
+  Membership membership_;
+  journal::KeptConfiguration kept_;
+  uint64_t configuration_seen_ = UINT64_MAX;  // version
+  std::vector<Leaving> leaving_;
 };
 
 }  // namespace casbook::replicate

@@ -1,5 +1,6 @@
 #include "replicate/wire.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -127,6 +128,10 @@ void put(Writer& out, const PulseFrame& frame) {
   out.put(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
 }
 
+void put(Writer& out, const IntroductionFrame& frame) {
+  out.put_bytes(std::as_bytes(std::span(frame.address)));
+}
+
 uint32_t body_bytes(const DataFrame& frame) {
   return kDataHeadBytes - kFrameHeadBytes + static_cast<uint32_t>(frame.piece.size());
 }
@@ -142,6 +147,9 @@ uint32_t body_bytes(const NakFrame& frame) { return 1 + 16 * frame.holes.count; 
 uint32_t body_bytes(const HelloFrame&) { return 17; }
 uint32_t body_bytes(const WelcomeFrame&) { return 17; }
 uint32_t body_bytes(const PulseFrame&) { return 32; }
+uint32_t body_bytes(const IntroductionFrame& frame) {
+  return static_cast<uint32_t>(frame.address.size());
+}
 
 // --- decoders, in the same order
 // -------------------------------------------------------------------
@@ -247,6 +255,14 @@ void get(Reader& in, WelcomeFrame& frame) {
 }
 void get(Reader& in, PulseFrame& frame) {
   in.get(frame.multicast_seen, frame.clock, frame.echo, frame.held_ns);
+}
+
+void get(Reader& in, IntroductionFrame& frame) {
+  const auto text = in.rest();
+  const auto is_visible = [](std::byte byte) { return byte > std::byte{' '} && byte <= std::byte{'~'}; };
+  frame.address = {reinterpret_cast<const char*>(text.data()), text.size()};
+  if (text.empty() || text.size() > kIntroducedBytesMax || !std::ranges::all_of(text, is_visible))
+    in.refuse();
 }
 
 template <size_t kIndex>

@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 
 #include "replicate/keys.h"
@@ -115,8 +116,16 @@ struct PulseFrame {
   uint64_t echo = 0, held_ns = 0;  // the other's last clock, and how long ago it came
 };
 
+// With HELLO: where the sender is, for a node that does not know it yet. Its log may lag behind the
+// change that made the sender a member, perhaps the only one that can bring the rest of it.
+constexpr uint32_t kIntroducedBytesMax = 255;
+struct IntroductionFrame {
+  std::string_view address;  // "10.0.0.1:7400"
+};
+
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
-                           TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame>;
+                           TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
+                           IntroductionFrame>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;

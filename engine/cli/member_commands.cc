@@ -10,13 +10,18 @@ namespace {
 
 constexpr CommandText kAddText{
     "add", "Make a host a member of the cluster",
-    "To be run on the host that leads (casbook cluster status), when casbook serve runs on the new\n"
-    "one, with join = true, the new ID as node, and an empty journal directory. The new member gets\n"
-    "the log and counts for nothing until it has nearly all of it; then it becomes a voter by itself,\n"
-    "unless --standby: then promote does it. An ID that was in use before may be taken only by the\n"
+    "To be run on the host that leads (casbook cluster status), when casbook serve runs on the "
+    "new\n"
+    "one, with join = true, the new ID as node, and an empty journal directory. The new member "
+    "gets\n"
+    "the log and counts for nothing until it has nearly all of it; then it becomes a voter by "
+    "itself,\n"
+    "unless --standby: then promote does it. An ID that was in use before may be taken only by "
+    "the\n"
     "same disk.\n"
     "\n"
-    "Ends with 0 when it votes (or stands by); with 1 when the time is over first: then it goes on.\n"
+    "Ends with 0 when it votes (or stands by); with 1 when the time is over first: then it goes "
+    "on.\n"
     "\n"
     "Examples:\n"
     "  casbook cluster add demo 4 10.0.0.4:7400\n"
@@ -25,7 +30,8 @@ constexpr CommandText kAddText{
 constexpr CommandText kRemoveText{
     "remove", "Take a host out of the cluster",
     "To be run on the host that leads. It may name that host itself: then no payments are taken\n"
-    "there from then on, and another leads. A host that is dead can be removed as well. Two voters\n"
+    "there from then on, and another leads. A host that is dead can be removed as well. Two "
+    "voters\n"
     "have to be left. casbook serve goes on there and follows nobody: stop it.\n"
     "\n"
     "Example:\n"
@@ -41,7 +47,8 @@ constexpr CommandText kPromoteText{
 constexpr CommandText kTransferText{
     "transfer", "Hand the lead to another host",
     "To be run on the host that leads, before it is stopped for a while. What was paid is taken\n"
-    "along; nobody can pay for less than an election timeout. Without ID it goes to whoever has most.\n"
+    "along; nobody can pay for less than an election timeout. Without ID it goes to whoever has "
+    "most.\n"
     "\n"
     "Examples:\n"
     "  casbook cluster transfer demo\n"

@@ -40,7 +40,9 @@ Result<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
-OsFile new_socket() { return OsFile(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
+OsFile new_socket() {
+  return OsFile(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
 
 // False: not within the time.
 bool wait_for(const OsFile& socket, short events, int64_t until_ms) {
@@ -82,8 +84,10 @@ std::string line_of(const Json& object) {
 }
 
 Json refusal(const Error& error) {
-  return {{"ok", false}, {"code", code_name(error.code)},
-          {"number", static_cast<uint16_t>(error.code)}, {"detail", error.detail}};
+  return {{"ok", false},
+          {"code", code_name(error.code)},
+          {"number", static_cast<uint16_t>(error.code)},
+          {"detail", error.detail}};
 }
 
 Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = std::move(detail)}; }

@@ -1,11 +1,11 @@
-// What operators ask of a running daemon: a Unix socket beside the arena, mode 0600, so that who may
-// ask is who may write there. One line of JSON in, one line back, then it is closed.
+// What operators ask of a running daemon: a Unix socket beside the arena, mode 0600, so that who
+// may ask is who may write there. One line of JSON in, one line back, then it is closed.
 //
 //   {"command": "remove", "id": 3, "timeout_ms": 5000}
 //   {"ok": true, ...}   or   {"ok": false, "code": "bad_argument", "detail": "ID 3: expected ..."}
 //
-// Each connection has a thread of its own, few at a time: a command may take as long as whoever asks
-// wants to wait. Nothing that comes is trusted to be JSON, or to end.
+// Each connection has a thread of its own, few at a time: a command may take as long as whoever
+// asks wants to wait. Nothing that comes is trusted to be JSON, or to end.
 #pragma once
 
 #include <functional>
@@ -80,8 +80,8 @@ class ControlSocket {
   std::list<Connection> connections_;
 };
 
-// The other end: sends `request`, and returns what came back, or its error as an Error of that code.
-// not_served: nobody listens there. Blocking, `timeout_ms` at most, then wait_timeout.
+// The other end: sends `request`, and returns what came back, or its error as an Error of that
+// code. not_served: nobody listens there. Blocking, `timeout_ms` at most, then wait_timeout.
 Result<Json> ask_daemon(const std::string& path, const Json& request, int64_t timeout_ms);
 
 }  // namespace casbook::daemon

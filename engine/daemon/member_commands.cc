@@ -78,8 +78,8 @@ void add_member_commands(ControlCommands& commands, const MemberDoor& door) {
                                               {"promote", Kind::promote},
                                               {"transfer", Kind::transfer}};
   for (const auto& each : all)
-    commands.add(each.first, [kind = each.second, door](const Json& request,
-                                                        const ControlCommands::MustStop& must_stop) {
+    commands.add(each.first, [kind = each.second, door](
+                                 const Json& request, const ControlCommands::MustStop& must_stop) {
       return carry_out(kind, request, door, must_stop);
     });
 }
@@ -92,7 +92,8 @@ const char* name_of(ServerRole role) {
 Json json_of(const Configuration& configuration) {
   Json list = Json::array();
   for (const Server& server : configuration.servers)
-    list.push_back({{"id", server.id}, {"address", server.address}, {"role", name_of(server.role)}});
+    list.push_back(
+        {{"id", server.id}, {"address", server.address}, {"role", name_of(server.role)}});
   return list;
 }
 

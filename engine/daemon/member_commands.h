@@ -1,7 +1,8 @@
 // The members of a cluster, over the control socket: add, remove, promote, transfer.
 //
 //   {"command": "add", "id": 4, "address": "10.0.0.4:7400", "standby": false, "timeout_ms": 60000}
-//   {"command": "remove", "id": 3}   {"command": "promote", "id": 4}   {"command": "transfer", "id": 2}
+//   {"command": "remove", "id": 3}   {"command": "promote", "id": 4}   {"command": "transfer",
+//   "id": 2}
 //
 // The answer comes when the change is committed, or the lead with another: {"ok": true, "term": 5,
 // "leader": 2, "members": [{"id": 1, "address": "...", "role": "voter"}, ...]}.

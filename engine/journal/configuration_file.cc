@@ -38,9 +38,8 @@ struct Block {
   }
   uint64_t checksum(const ConfigurationHead& head) const {
     const auto all = body(head);
-    return base::hash_bytes(
-        all.data(), all.size(),
-        base::hash_bytes(bytes, offsetof(ConfigurationHead, checksum), kMagic));
+    return base::hash_bytes(all.data(), all.size(),
+                            base::hash_bytes(bytes, offsetof(ConfigurationHead, checksum), kMagic));
   }
 };
 

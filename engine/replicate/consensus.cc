@@ -35,8 +35,8 @@ Error error_of(int status) {
   }
 }
 
-// The sessions of the transport and what is checked here guard twice against late messages (D2, D3).
-// To see that it matters, both have to be off.
+// The sessions of the transport and what is checked here guard twice against late messages (D2,
+// D3). To see that it matters, both have to be off.
 bool believes_late_messages() {
   return mutated(Mutant::consensus_commit_falls) || mutated(Mutant::transport_unordered);
 }
@@ -101,7 +101,7 @@ struct Consensus::Impl {
   TermRanges terms;             // of the entries that were handed out
   std::vector<Change> changes;  // the last committed one, then those behind it
   uint64_t version = 0;         // counts what happens to them
-  uint64_t settled = 0;         // changes up to this index are known to be committed, to libraft too
+  uint64_t settled = 0;  // changes up to this index are known to be committed, to libraft too
   uint64_t stored = 0;
   uint64_t commit = 0;
   // The highest term of an entry that was replaced before it was reported, until what replaced it
@@ -302,8 +302,8 @@ Result<void> Consensus::Impl::tell_changed(const Change& change, int64_t now_ms,
   const uint64_t heir = was_leader ? best_voter() : 0;
   RaftShimUpdate update;
   const RaftConfiguration in_words(change.configuration);
-  const int status = raft_shim_changed(shim, change.index, in_words.get(),
-                                       static_cast<uint64_t>(now_ms), &update);
+  const int status =
+      raft_shim_changed(shim, change.index, in_words.get(), static_cast<uint64_t>(now_ms), &update);
   if (status != kRaftShimOk) return error_of(status);
   CASBOOK_ASSERT(!update.entries);
   take_messages(update, {}, now_ms, out);
@@ -402,13 +402,12 @@ Result<Update> Consensus::receive(uint64_t from, const Message& message, int64_t
   const bool is_quiet = m.type == kRaftShimAppendResult && m.rejected == 0;
   // D22: libraft lets only those vote who know that they may. Whose configuration a vote counts in
   // is the candidate's matter: it asks, and counts, the voters of its own.
-  const bool is_asked_in_vain = m.type == kRaftShimVoteRequest && !impl.leads() &&
-                                !impl.configuration().has_voter(impl.node);
+  const bool is_asked_in_vain =
+      m.type == kRaftShimVoteRequest && !impl.leads() && !impl.configuration().has_voter(impl.node);
   const auto now = static_cast<uint64_t>(now_ms);
   RaftShimUpdate update;
-  const int status = is_asked_in_vain
-                         ? raft_shim_receive_as_voter(impl.shim, &m, now, &update)
-                         : raft_shim_receive(impl.shim, &m, nullptr, now, &update);
+  const int status = is_asked_in_vain ? raft_shim_receive_as_voter(impl.shim, &m, now, &update)
+                                      : raft_shim_receive(impl.shim, &m, nullptr, now, &update);
   Update out;
   const auto taken = impl.take(status, update, {.is_quiet = is_quiet}, now_ms, out);
   if (!taken) return taken.error();

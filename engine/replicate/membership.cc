@@ -71,8 +71,7 @@ Result<Configuration> changed_by(const MemberRequest& request, const Configurati
                " is a stand-by");
   }
   if (!server) return no_member(request.id, configuration);
-  if (request.kind == Kind::promote)
-    return with_role(configuration, request.id, ServerRole::voter);
+  if (request.kind == Kind::promote) return with_role(configuration, request.id, ServerRole::voter);
   Configuration less = configuration;
   std::erase_if(less.servers, [&](const Server& other) { return other.id == request.id; });
   if (const auto sound = check(less); !sound)
@@ -108,14 +107,16 @@ void Membership::answer(const Result<void>& result) {
 }
 
 MembershipStep Membership::next(const MembershipView& view) {
-  // Progress: each round answers one, or ends.
+  // Progress: each round answers one, brings it a stage further, or ends.
   while (!waiting_.empty()) {
     Asked& asked = waiting_.front();
     const uint64_t ticket = asked.ticket;
+    const Stage stage = asked.stage;
     if (is_over(asked, view)) continue;
     const Step step = asked.stage == Stage::begin ? begin(asked, view) : advance(asked, view);
     if (step.kind != Step::Kind::none) return step;
-    if (!waiting_.empty() && waiting_.front().ticket == ticket) return {};
+    if (waiting_.empty()) break;
+    if (waiting_.front().ticket == ticket && waiting_.front().stage == stage) return {};
   }
   return promote_joining(view);
 }
@@ -126,7 +127,8 @@ bool Membership::is_over(Asked& asked, const MembershipView& view) {
                             view.term_at(asked.index) == asked.term;
   if (is_committed) return false;
   if (asked.stage == Stage::transferring && !view.leads) {
-    const bool is_there = view.leader && (asked.request.id == 0 || view.leader->id == asked.request.id);
+    const bool is_there =
+        view.leader && (asked.request.id == 0 || view.leader->id == asked.request.id);
     if (is_there) return answer({}), true;
     if (view.leader)
       return answer(Error{.code = Code::wait_timeout,
@@ -141,13 +143,14 @@ bool Membership::is_over(Asked& asked, const MembershipView& view) {
   if (view.now_ns < asked.request.until_ns) return false;
   Error error{.code = Code::wait_timeout, .detail = {}};
   if (asked.stage == Stage::begin) error.detail = "another change is under way";
-  if (asked.stage == Stage::committing) error.detail = "no majority has the change yet; it may come";
+  if (asked.stage == Stage::committing)
+    error.detail = "no majority has the change yet; it may come";
   if (asked.stage == Stage::promoting)
-    error.detail = node(asked.request.id) + " is a stand-by and lacks " +
-                   std::to_string(view.last_index - std::min(view.last_index,
-                                                             view.match(asked.request.id))) +
-                   " entries" +
-                   (asked.request.kind == Kind::add ? "; it becomes a voter when it has them" : "");
+    error.detail =
+        node(asked.request.id) + " is a stand-by and lacks " +
+        std::to_string(view.last_index - std::min(view.last_index, view.match(asked.request.id))) +
+        " entries" +
+        (asked.request.kind == Kind::add ? "; it becomes a voter when it has them" : "");
   if (asked.stage >= Stage::transferring) error.detail = "nobody took the lead";
   return answer(error), true;
 }
@@ -218,7 +221,8 @@ MembershipStep Membership::drain(Asked& asked, const MembershipView& view) {
     const bool is_fit = server.is_voter() && server.id != view.self && view.is_there(server.id);
     if (is_fit && view.match(server.id) > best) to = server.id, best = view.match(server.id);
   }
-  if (to != 0 && view.is_there(to)) return {.kind = Step::Kind::transfer, .configuration = {}, .to = to};
+  if (to != 0 && view.is_there(to))
+    return {.kind = Step::Kind::transfer, .configuration = {}, .to = to};
   answer(Error{.code = Code::wait_timeout,
                .detail = to ? node(to) + " was not heard of for an election timeout"
                             : std::string("no other voter is there")});

@@ -25,10 +25,10 @@ namespace casbook::replicate {
 struct MemberRequest {
   enum class Kind { add, remove, promote, transfer };
   Kind kind = Kind::transfer;
-  uint64_t id = 0;           // of transfer 0: whoever has most
-  std::string address{};     // of add
+  uint64_t id = 0;             // of transfer 0: whoever has most
+  std::string address{};       // of add
   bool stays_standby = false;  // of add
-  int64_t until_ns = 0;      // answered by then
+  int64_t until_ns = 0;        // answered by then
 };
 
 // Where the node stands.

@@ -44,6 +44,9 @@ class PeerSession {
   void accept(const DatagramHeader& header, uint8_t ciphers);
   int64_t hello_ns() const { return hello_ns_; }
   void hello_sent(int64_t now_ns);
+  // Accepted, and not heard of for a while: perhaps it runs anew, and does not know this node, so that
+  // it cannot ask by itself.
+  void hello_again_if_silent(int64_t now_ns);
   // Something of an unknown boot came.
   void want_hello(int64_t now_ns);
 

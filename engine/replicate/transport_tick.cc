@@ -16,6 +16,7 @@ void Transport::Impl::tick(int64_t now_ns) {
   dismiss_guests(now_ns);
   for_each(all_peers(), [&](uint32_t peer) {
     PeerSession& session = sessions[peer];
+    session.hello_again_if_silent(now_ns);
     if (session.hello_ns() <= now_ns) send_hello(peer, now_ns);
     if (session.is_accepted() && session.pulse_ns() <= now_ns)
       outbox.put(Outbox::lane_of(peer), session.next_pulse(now_ns));

@@ -259,7 +259,9 @@ void get(Reader& in, PulseFrame& frame) {
 
 void get(Reader& in, IntroductionFrame& frame) {
   const auto text = in.rest();
-  const auto is_visible = [](std::byte byte) { return byte > std::byte{' '} && byte <= std::byte{'~'}; };
+  const auto is_visible = [](std::byte byte) {
+    return byte > std::byte{' '} && byte <= std::byte{'~'};
+  };
   frame.address = {reinterpret_cast<const char*>(text.data()), text.size()};
   if (text.empty() || text.size() > kIntroducedBytesMax || !std::ranges::all_of(text, is_visible))
     in.refuse();

@@ -60,8 +60,8 @@ class ClusterMembers : public testing::Test {
   }
 
   Json status(uint32_t host) {
-    const auto asked = start_on(hosts_, host, CASBOOK_COMMAND,
-                                {"cluster", "status", daemons_->book(), "--json"});
+    const auto asked =
+        start_on(hosts_, host, CASBOOK_COMMAND, {"cluster", "status", daemons_->book(), "--json"});
     const Ended ended = asked->wait();
     if (ended.exit_code != 0) return Json::object();
     return ended.object().value("cluster", Json::object());
@@ -98,7 +98,7 @@ class ClusterMembers : public testing::Test {
   }
   static std::string roles(const Ended& ended) {
     std::string text;
-    if (ended.exit_code != 0) return ended.err;
+    if (ended.exit_code != 0) return "exit " + std::to_string(ended.exit_code) + ": " + ended.err;
     for (const Json& member : ended.object().at("members"))
       text += (text.empty() ? "" : ", ") + std::to_string(member.at("id").get<int>()) + " " +
               member.at("role").get<std::string>();
@@ -192,8 +192,9 @@ TEST_F(ClusterMembers, AreAddedAndCarryTheCluster) {
 TEST_F(ClusterMembers, AreRemovedTheLeaderTooAndDisturbNobody) {
   ASSERT_EQ(roles(add(4)), "1 voter, 2 voter, 3 voter, 4 voter");
   const uint32_t removed = leader();
-  const int64_t pause =
-      longest_pause_ns([&] { EXPECT_EQ(ask({"remove", std::to_string(removed)}).exit_code, 0); });
+  const int64_t pause = longest_pause_ns([&] {
+    EXPECT_EQ(ask({"remove", std::to_string(removed)}).exit_code, 0);
+  });
   std::printf("  the leader removed: longest pause %lld ms\n", static_cast<long long>(pause / kMs));
   ASSERT_TRUE(await_progress());
   const uint32_t next = leader();
@@ -216,8 +217,9 @@ TEST_F(ClusterMembers, AreRemovedTheLeaderTooAndDisturbNobody) {
 TEST_F(ClusterMembers, HandTheLeadOver) {
   for (int i = 0; i < 4; ++i) {
     const uint32_t from = leader(), to = from % kFounders + 1;
-    const int64_t pause = longest_pause_ns(
-        [&] { EXPECT_EQ(ask({"transfer", std::to_string(to)}).exit_code, 0); });
+    const int64_t pause = longest_pause_ns([&] {
+      EXPECT_EQ(ask({"transfer", std::to_string(to)}).exit_code, 0);
+    });
     std::printf("  transfer under load: longest pause %lld ms\n",
                 static_cast<long long>(pause / kMs));
     EXPECT_EQ(leader(), to);
@@ -249,9 +251,9 @@ TEST_F(ClusterMembers, RefuseWhatCannotBe) {
   EXPECT_EQ(ask({"remove", "3"}).exit_code, 0);
   EXPECT_NE(refusal({"remove", "2"}).find("expected 2 at least"), std::string::npos);
   const uint32_t other = leader() == 1 ? 2 : 1;
-  const Ended elsewhere = start_on(hosts_, other, CASBOOK_COMMAND,
-                                   {"cluster", "transfer", daemons_->book(), "1"})
-                              ->wait();
+  const Ended elsewhere =
+      start_on(hosts_, other, CASBOOK_COMMAND, {"cluster", "transfer", daemons_->book(), "1"})
+          ->wait();
   EXPECT_EQ(elsewhere.exit_code, 1);
   EXPECT_NE(elsewhere.err.find("not_leader"), std::string::npos) << elsewhere.err;
   EXPECT_NE(elsewhere.err.find("leads"), std::string::npos) << elsewhere.err;

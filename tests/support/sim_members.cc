@@ -75,13 +75,13 @@ void SimMembers::ask(SimNode& leader, const MemberRequest& request) {
     events_.say(kOperator, [&] { return last_error_; });
     return;
   }
-  ticket_ = *ticket, last_asked_of_ = leader.id();
+  ticket_ = *ticket, asked_of_ = leader.id(), asked_life_ = leader.life();
 }
 
 void SimMembers::take_answers() {
   if (!ticket_) return;
-  SimNode& node = *nodes_[last_asked_of_ - 1];
-  if (!node.is_up()) {
+  SimNode& node = *nodes_[asked_of_ - 1];
+  if (!node.is_up() || node.life() != asked_life_) {
     ticket_ = {};
     return;
   }

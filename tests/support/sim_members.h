@@ -38,7 +38,7 @@ class SimMembers {
   Random random_;
   int64_t pause_ns_ = 0;
   bool is_over_ = false;
-  uint64_t made_ = 0, last_asked_of_ = 0;
+  uint64_t made_ = 0, asked_of_ = 0, asked_life_ = 0;
   std::optional<uint64_t> ticket_;
   std::string last_error_ = "nobody leads";
   replicate::Configuration members_;

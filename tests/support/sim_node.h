@@ -50,6 +50,7 @@ class SimNode {
 
   uint64_t id() const { return options_.id; }
   bool is_up() const { return node_ != nullptr; }
+  uint64_t life() const { return life_; }  // of the daemon: tickets are of one
   bool is_powered() const { return is_powered_; }
   SimBook& book() { return book_; }
   const std::string& directory() const { return options_.directory; }

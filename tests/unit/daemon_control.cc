@@ -105,8 +105,8 @@ TEST_F(Control, TakesTheNameOfADeadDaemonAndOfNothingElse) {
 
 TEST_F(Control, RefusesWhatIsNoRequest) {
   open();
-  for (const std::string line : {"\n", "hello\n", "[1]\n", "{\"command\": 7}\n", "{\"command\"\n",
-                                 "\xff\xfe\n"})
+  for (const std::string line :
+       {"\n", "hello\n", "[1]\n", "{\"command\": 7}\n", "{\"command\"\n", "\xff\xfe\n"})
     EXPECT_THAT(raw(line), HasSubstr("\"code\":\"bad_argument\"")) << line;
   EXPECT_EQ(raw("{\"command\": \"echo\"}"), "") << "no end of the line";
   EXPECT_EQ(raw(std::string(100'000, 'x') + "\n"), "") << "too long";

@@ -55,7 +55,8 @@ EntryPtr change(uint64_t index, uint64_t term, const Configuration& configuratio
 class Follower {
  public:
   explicit Follower(uint64_t id, const Configuration& first) {
-    auto opened = Consensus::open({.node = id, .term = 1, .entries = {change(1, 1, first)}}, {}, now);
+    auto opened =
+        Consensus::open({.node = id, .term = 1, .entries = {change(1, 1, first)}}, {}, now);
     if (!opened) throw std::runtime_error(opened.error().message());
     consensus = *std::move(opened);
   }
@@ -139,7 +140,9 @@ std::string change_of_a_leader_that_has_not_begun() {
   cluster.run(100);
   EXPECT_EQ(cluster.at(5).stored_index(), cluster.log(old).size());
   const uint64_t term = cluster.at(old).term();
-  const auto has_next = [&] { return cluster.leader() && cluster.at(cluster.leader()).term() > term; };
+  const auto has_next = [&] {
+    return cluster.leader() && cluster.at(cluster.leader()).term() > term;
+  };
   for (int i = 0; i < 3000 && !has_next(); ++i) cluster.tick();
   const uint64_t next = cluster.leader();
   uint64_t with_it = 0, beside = 0;
@@ -192,7 +195,8 @@ TEST(ChangeToOneVoter, IsRefused) {
                  .term = cluster.at(leads).term(),
                  .type = EntryType::change,
                  .body = encode(one)};
-  const auto refused = cluster.at(leads).submit(std::make_shared<LogEntry>(entry), cluster.now_ms());
+  const auto refused =
+      cluster.at(leads).submit(std::make_shared<LogEntry>(entry), cluster.now_ms());
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().detail, HasSubstr("1 voters"));
 }
@@ -211,9 +215,12 @@ TEST(StandBy, VotesWhereACandidateCountsIt) {
 TEST(NoMember, VotesWhereACandidateCountsIt) {
   Follower node(3, kThree);
   node.append(1, 2, 1, 1, {change(2, 2, without(kThree, 3))});
-  const Update update = node.receive(
-      1, VoteRequest{.version = 2, .term = 5, .candidate = 1, .last_index = 9, .last_term = 4,
-                     .disrupt_leader = true});
+  const Update update = node.receive(1, VoteRequest{.version = 2,
+                                                    .term = 5,
+                                                    .candidate = 1,
+                                                    .last_index = 9,
+                                                    .last_term = 4,
+                                                    .disrupt_leader = true});
   ASSERT_EQ(update.messages.size(), 1u);
   EXPECT_TRUE(std::get<VoteResult>(update.messages[0].message).is_granted);
   EXPECT_THAT(node.asked_for_votes(), testing::IsEmpty());
@@ -225,7 +232,8 @@ TEST(StandBy, ForgetsASilentLeader) {
   Follower node(3, with(kThree, server(3, ServerRole::standby)));
   node.append(1, 2, 1, 1, {records(2, 2)});
   EXPECT_EQ(node.consensus->leader()->id, 1u);
-  const VoteRequest request{.version = 2, .term = 3, .candidate = 2, .last_index = 2, .last_term = 2};
+  const VoteRequest request{
+      .version = 2, .term = 3, .candidate = 2, .last_index = 2, .last_term = 2};
   const auto is_granted = [&] {
     const Update update = node.receive(2, request);
     return std::get<VoteResult>(update.messages.at(0).message).is_granted;
@@ -333,7 +341,8 @@ struct Reached {
 Configuration changed_somehow(Random& random, const Configuration& all, uint64_t nodes) {
   const uint64_t id = 1 + random.below(nodes);
   const Server* known = all.find(id);
-  if (!known) return with(all, server(id, random.one_in(2) ? ServerRole::standby : ServerRole::voter));
+  if (!known)
+    return with(all, server(id, random.one_in(2) ? ServerRole::standby : ServerRole::voter));
   if (!known->is_voter()) return with(all, server(id));
   // Few voters, and little happens any more.
   return all.voters() > 3 || random.one_in(8) ? without(all, id) : all;
@@ -359,8 +368,8 @@ std::string run_seed(uint64_t seed, Reached& reached) {
     const uint64_t asked = leads && !random.one_in(4) ? leads : node;
     if (cluster.is_up(asked) && random.one_in(15))
       reached.changes +=
-          cluster.submit(asked, changed_somehow(random, cluster.at(asked).configuration(), nodes)) !=
-          0;
+          cluster.submit(asked,
+                         changed_somehow(random, cluster.at(asked).configuration(), nodes)) != 0;
     if (random.one_in(100)) cluster.cut(node, 1 + random.below(nodes));
     if (random.one_in(300)) cluster.isolate(random.one_in(2) && leads ? leads : node);
     if (random.one_in(120)) cluster.heal();

@@ -1,10 +1,11 @@
-// cluster keygen, cluster status.
+// cluster keygen, cluster status; add, remove, promote and transfer: member_commands.cc.
+#include "cli/cluster_commands.h"
+
 #include <unistd.h>
 
 #include "cli/answers.h"
 #include "cli/arguments.h"
 #include "cli/cluster_json.h"
-#include "cli/menu.h"
 #include "cli/stop_signals.h"
 #include "replicate/key_file.h"
 
@@ -144,9 +145,10 @@ void add_keygen(Menu& menu, CLI::App& group) {
 }  // namespace
 
 void add_cluster_commands(Menu& menu) {
-  CLI::App& group = menu.group("cluster", "Several hosts that hold one book: keygen, status");
+  CLI::App& group = menu.group("cluster", "Several hosts that hold one book: their key, status, members");
   add_keygen(menu, group);
   add_status(menu, group);
+  add_member_commands(menu, group);
 }
 
 }  // namespace casbook::cli

@@ -16,6 +16,7 @@
 #include "daemon/live_keys.h"
 #include "daemon/lock_file.h"
 #include "daemon/network_watch.h"
+#include "daemon/member_commands.h"
 #include "daemon/node_figures.h"
 #include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
@@ -69,6 +70,7 @@ class ClusterNode {
     arena_->spare_segments(&catch_up_->holds());
     journal_id_ = state.journal_id;
     if (auto serving = catch_up_->serve(supply()); !serving) return serving;
+    if (auto opened = open_control(); !opened) return opened;
     threads_.push_back(run(&ClusterNode::receive));
     threads_.push_back(run(&ClusterNode::collect));
     threads_.push_back(run(&ClusterNode::complete));
@@ -124,6 +126,7 @@ class ClusterNode {
     options.consensus.seed = static_cast<uint32_t>(boot);
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
+    options.transport.address = options.self.address;
     options.transport.boot = boot;
     options.transport.shape = shape_;
     options.transport.is_multicast = cluster.is_multicast;
@@ -176,8 +179,56 @@ class ClusterNode {
     persisted_seen_ = persisted;
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
     if (node_->quarantine()) tell_quarantine();
+    tell_members();
     commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
+  }
+
+  // --- members
+
+  Result<void> open_control() {
+    const auto path = control_path(config_.create.directory, config_.book);
+    if (!path) return path.error();
+    ControlCommands commands;
+    add_member_commands(commands, {.ask =
+                                       [this](const replicate::MemberRequest& request) {
+                                         const std::lock_guard lock(mutex_);
+                                         auto ticket = node_->ask(request, base::monotonic_ns());
+                                         network_->wake();
+                                         return ticket;
+                                       },
+                                   .take_answer =
+                                       [this](uint64_t ticket) {
+                                         const std::lock_guard lock(mutex_);
+                                         return node_->take_answer(ticket);
+                                       },
+                                   .describe = [this] { return describe(); }});
+    auto opened = ControlSocket::open(*path, std::move(commands));
+    if (!opened) return opened.error();
+    control_ = std::move(*opened);
+    return {};
+  }
+
+  Json describe() const {
+    const std::lock_guard lock(mutex_);
+    const auto leader = node_->leader();
+    return {{"term", node_->term()},
+            {"leader", leader ? leader->id : 0},
+            {"members", json_of(node_->configuration())}};
+  }
+
+  void tell_members() {
+    const replicate::Configuration& all = node_->committed_configuration();
+    if (configuration_version_ == node_->configuration_version()) return;
+    configuration_version_ = node_->configuration_version();
+    if (all == members_seen_) return;
+    const bool was_one = members_seen_.find(config_.cluster.node);
+    members_seen_ = all;
+    log_event(Severity::info, "members", {{"members", text_of(all)}});
+    if (was_one && !all.find(config_.cluster.node))
+      log_event(Severity::warn, "removed",
+                {{"node", config_.cluster.node},
+                 {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
   }
 
   void tell_role() const {
@@ -520,6 +571,7 @@ class ClusterNode {
   }
 
   void stop_threads() {
+    control_.reset();
     if (threads_.empty()) return;
     arena_->stop();
     catch_up_->stop();
@@ -565,7 +617,10 @@ class ClusterNode {
   uint64_t refused_node_seen_ = 0;                    // main thread
   replicate::Digest made_;                            // worker, as what follows
   replicate::Comparison compared_;
+  uint64_t configuration_version_ = UINT64_MAX;
+  replicate::Configuration members_seen_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<ControlSocket> control_;
 };
 
 Result<std::unique_ptr<UdpNetwork>> open_network(const ClusterConfig& cluster) {

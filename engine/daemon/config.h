@@ -31,7 +31,8 @@ struct CheckpointConfig {
 struct ClusterConfig {
   std::string id{};                        // 1 to 64 bytes; empty: no cluster
   uint64_t node = 0;                       // this one, among `nodes`
-  std::vector<replicate::Server> nodes{};  // three or five; addresses "10.0.0.1:7400"
+  // Three or five; addresses "10.0.0.1:7400". Of an empty directory only: later the log says it.
+  std::vector<replicate::Server> nodes{};
   std::string interface {};                // its address, for multicast; empty: that of the node
   std::string group = "239.192.7.1:7401";
   bool is_multicast = true;
@@ -40,8 +41,8 @@ struct ClusterConfig {
   std::chrono::milliseconds election_timeout{150};
   std::chrono::milliseconds heartbeat{30};  // at most a third of that
   uint64_t mtu = 1500;                      // of the path between the nodes; 576 to 65535
-  // This node is new: its journal begins with a copy of another's. Then `nodes` are those to ask and
-  // itself.
+  // This node is new, and waits for `casbook cluster add`: its journal begins with a copy of another's.
+  // Then `nodes` are those to ask and itself.
   bool is_joining = false;
   uint64_t catch_up_bytes_per_second = 64ull << 20;  // of each copy that it gives; 0: no bound
 

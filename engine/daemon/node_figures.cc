@@ -6,6 +6,14 @@
 
 namespace casbook::daemon {
 
+namespace {
+
+uint64_t role_number(std::optional<replicate::ServerRole> role) {
+  return role ? static_cast<uint64_t>(*role) : uint64_t{3};
+}
+
+}  // namespace
+
 void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
                      const HostedArena::Lines& lines) {
   if (!lines.replication) return;
@@ -13,8 +21,10 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   const int64_t now_ns = base::monotonic_ns();
   const auto now_ms = base::wall_clock_ms();
   uint32_t line = 0;
+  uint64_t roles = 0;
   for (const auto& from : node.nodes()) {
     if (line == arena::kNodesMax) break;
+    roles |= role_number(from.role) << 4 * line;
     arena::NodeLine& at = to.nodes[line++];
     at.id.store_relaxed(from.id);
     at.received.store_relaxed(from.received_index ? log.position_at(from.received_index).value : 0);
@@ -22,6 +32,8 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
     const int64_t silent_ms = (now_ns - from.heard_ns) / 1'000'000;
     at.heard_ms.store_relaxed(from.heard_ns ? static_cast<uint64_t>(now_ms - silent_ms) : 0);
   }
+  for (; line < arena::kNodesMax; ++line) to.nodes[line].id.store_relaxed(0);
+  to.reserved[0].store_relaxed(roles);
   const auto& counts = node.transport().counts();
   to.elections.store_relaxed(node.counts().elections);
   to.step_downs.store_relaxed(node.counts().step_downs);

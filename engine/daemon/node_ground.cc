@@ -86,9 +86,10 @@ Result<Ground> find_ground(const Config& config, journal::Storage& storage) {
   bool has_book = *attached;
   auto shape = find_shape(ground, storage, has_book);
   if (!shape) return shape.error();
-  auto log =
-      RaftLog::open(storage, ground.state.journal_id, *shape, configuration_of(config.cluster),
-                    {.appender = {.segment_bytes = config.journal.segment_bytes}});
+  const auto first =
+      config.cluster.is_joining ? replicate::Configuration{} : configuration_of(config.cluster);
+  auto log = RaftLog::open(storage, ground.state.journal_id, *shape, first,
+                           {.appender = {.segment_bytes = config.journal.segment_bytes}});
   if (!log) return log.error();
   ground.log = std::move(*log);
   ground.shape = *shape;

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/probe.h"
+#include "replicate/member_mutants.h"
 #include "replicate/raft_entries.h"
 #include "replicate/raft_messages.h"
 #include "replicate/term_ranges.h"
@@ -79,7 +80,13 @@ struct Consensus::Impl {
   void take_entries(const RaftShimUpdate& update, const Event& event, Update& out);
   void take_messages(const RaftShimUpdate& update, const Event& event, int64_t now_ms, Update& out);
   bool is_needless(const RaftShimMessage& m, const Event& event, int64_t now_ms);
-  Result<void> settle_changes(int64_t now_ms, Update& out);
+  Result<void> settle_changes(uint64_t upto, int64_t now_ms, Update& out);
+  Result<void> tell_changed(const Change& change, int64_t now_ms, Update& out);
+  Result<void> settle_before(const RaftShimMessage& head, const EntryPtr& first, int64_t now_ms,
+                             Update& out);
+  Result<void> check_change(const LogEntry& entry) const;
+  const Configuration& configuration() const;
+  uint64_t best_voter() const;
   Result<void> begin_term(int64_t now_ms, Update& out);
 
   bool is_standing() const { return raft_shim_is_standing(shim); }
@@ -94,6 +101,8 @@ struct Consensus::Impl {
 
   TermRanges terms;             // of the entries that were handed out
   std::vector<Change> changes;  // the last committed one, then those behind it
+  uint64_t version = 0;         // counts what happens to them
+  uint64_t settled = 0;  // changes up to this index are known to be committed, to libraft too
   uint64_t stored = 0;
   uint64_t commit = 0;
   // The highest term of an entry that was replaced before it was reported, until what replaced it
@@ -153,7 +162,9 @@ Result<void> Consensus::Impl::take_over(const Recovered& recovered) {
     terms.append(entry->term);
     if (!is_change(entry)) continue;
     auto configuration = decode_configuration(entry->body);
-    if (!configuration) return contradiction(where + configuration.error().detail);
+    if (!configuration)
+      return Error{.code = configuration.error().code,
+                   .detail = where + configuration.error().detail};
     changes.push_back({entry->index, *std::move(configuration)});
   }
   return {};
@@ -182,8 +193,11 @@ Result<void> Consensus::Impl::begin(const Recovered& recovered, int64_t now_ms) 
   if (status != kRaftShimOk) return error_of(status);
   stored = terms.last_index();
   commit = raft_shim_commit_index(shim);
+  // Entry 1 and what was so at the base are committed. libraft takes all but the last change of a
+  // log for that by itself.
+  if (!changes.empty()) settled = changes.front().index;
   Update nothing;
-  return settle_changes(now_ms, nothing);
+  return settle_changes(commit, now_ms, nothing);
 }
 
 // --- what comes of an event ----------------------------------------------------------------------
@@ -200,7 +214,7 @@ Result<void> Consensus::Impl::take(int status, const RaftShimUpdate& update, con
   if (update.messages) take_messages(update, event, now_ms, out);
   const uint64_t said = raft_shim_commit_index(shim);
   commit = believes_late_messages() ? said : std::max(commit, said);
-  if (const auto settled = settle_changes(now_ms, out); !settled) return settled;
+  if (const auto done = settle_changes(commit, now_ms, out); !done) return done;
   const bool begins = leads() && !was_leading;
   was_leading = leads();
   if (begins && !update.entries) return begin_term(now_ms, out);
@@ -213,7 +227,7 @@ void Consensus::Impl::take_entries(const RaftShimUpdate& update, const Event& ev
     if (terms.last_index() > stored) replaced_term = std::max(replaced_term, terms.last_term());
     terms.truncate(first);
     stored = std::min(stored, first - 1);
-    while (!changes.empty() && changes.back().index >= first) changes.pop_back();
+    while (!changes.empty() && changes.back().index >= first) changes.pop_back(), ++version;
   }
   size_t given = 0;
   while (given < event.entries.size() && event.entries[given]->index < first) ++given;
@@ -228,7 +242,9 @@ void Consensus::Impl::take_entries(const RaftShimUpdate& update, const Event& ev
     }
     const EntryPtr& entry = out.entries.back();
     terms.append(entry->term);
-    if (is_change(entry)) changes.push_back({entry->index, *decode_configuration(entry->body)});
+    if (!is_change(entry)) continue;
+    changes.push_back({entry->index, *decode_configuration(entry->body)});
+    ++version;
   }
 }
 
@@ -259,7 +275,7 @@ void Consensus::Impl::take_messages(const RaftShimUpdate& update, const Event& e
         if (mutated(Mutant::offer_dropped)) continue;
         break;
       case kRaftShimVoteRequest:
-        if (!may_lead || m.term > kTermMax) continue;
+        if (!may_lead || m.term > kTermMax || !configuration().has_voter(node)) continue;
         break;
       case kRaftShimAppendEntries:
         if (is_needless(m, event, now_ms)) continue;
@@ -271,19 +287,46 @@ void Consensus::Impl::take_messages(const RaftShimUpdate& update, const Event& e
   }
 }
 
-// libraft is told by us when a change is committed.
-Result<void> Consensus::Impl::settle_changes(int64_t now_ms, Update& out) {
-  while (changes.size() > 1 && changes[1].index <= commit) {
-    changes.erase(changes.begin());
-    RaftShimUpdate update;
-    const RaftConfiguration configuration(changes[0].configuration);
-    const int status = raft_shim_changed(shim, changes[0].index, configuration.get(),
-                                         static_cast<uint64_t>(now_ms), &update);
-    if (status != kRaftShimOk) return error_of(status);
-    CASBOOK_ASSERT(!update.entries);
-    take_messages(update, {}, now_ms, out);
+// libraft is told by us when a change is committed. `upto`: what is known of it.
+Result<void> Consensus::Impl::settle_changes(uint64_t upto, int64_t now_ms, Update& out) {
+  // Progress: each round settles one.
+  while (!changes.empty()) {
+    const size_t next = changes[0].index > settled ? 0 : 1;
+    if (changes.size() <= next || changes[next].index > upto) return {};
+    if (next == 1) changes.erase(changes.begin());
+    settled = changes[0].index, ++version;
+    if (const auto told = tell_changed(changes[0], now_ms, out); !told) return told;
   }
   return {};
+}
+
+Result<void> Consensus::Impl::tell_changed(const Change& change, int64_t now_ms, Update& out) {
+  const bool was_leader = leads();
+  const uint64_t heir = was_leader ? best_voter() : 0;
+  RaftShimUpdate update;
+  const RaftConfiguration in_words(change.configuration);
+  const int status =
+      raft_shim_changed(shim, change.index, in_words.get(), static_cast<uint64_t>(now_ms), &update);
+  if (status != kRaftShimOk) return error_of(status);
+  CASBOOK_ASSERT(!update.entries);
+  take_messages(update, {}, now_ms, out);
+  // D23: a leader that was removed steps down and says nothing to anybody. The one that has most
+  // need not wait for a timeout.
+  if (was_leader && !leads() && heir)
+    out.messages.push_back({heir, TimeoutNow{.term = term(),
+                                             .last_index = terms.last_index(),
+                                             .last_term = terms.last_term()}});
+  return {};
+}
+
+uint64_t Consensus::Impl::best_voter() const {
+  uint64_t best = 0, best_match = 0;
+  for (const Server& server : configuration().servers) {
+    const uint64_t match = raft_shim_match_index(shim, server.id);
+    if (server.is_voter() && server.id != node && match > best_match)
+      best = server.id, best_match = match;
+  }
+  return best;
 }
 
 // libraft leaves out the barrier where all of the log is committed already, unless the program is
@@ -366,9 +409,14 @@ Result<Update> Consensus::receive(uint64_t from, const Message& message, int64_t
   RaftShimMessage m = to_raft(from, message);
   impl.believe_match(m);
   const bool is_quiet = m.type == kRaftShimAppendResult && m.rejected == 0;
+  // D22: libraft lets only those vote who know that they may. Whose configuration a vote counts in
+  // is the candidate's matter: it asks, and counts, the voters of its own.
+  const bool is_asked_in_vain =
+      m.type == kRaftShimVoteRequest && !impl.leads() && !impl.configuration().has_voter(impl.node);
+  const auto now = static_cast<uint64_t>(now_ms);
   RaftShimUpdate update;
-  const int status =
-      raft_shim_receive(impl.shim, &m, nullptr, static_cast<uint64_t>(now_ms), &update);
+  const int status = is_asked_in_vain ? raft_shim_receive_as_voter(impl.shim, &m, now, &update)
+                                      : raft_shim_receive(impl.shim, &m, nullptr, now, &update);
   Update out;
   const auto taken = impl.take(status, update, {.is_quiet = is_quiet}, now_ms, out);
   if (!taken) return taken.error();
@@ -409,6 +457,8 @@ Result<Update> Consensus::Impl::receive_append(uint64_t from, const AppendEntrie
     size_t count = std::min<size_t>(entries.size(), 1);
     while (count < entries.size() && (is_whole || !is_change(entries[count]))) ++count;
     const auto part = entries.first(count);
+    if (count && is_change(part[0]))
+      if (const auto done = settle_before(head, part[0], now_ms, out); !done) return done.error();
     if (const auto taken = append_part(head, part, now_ms, out); !taken) return taken.error();
     if (count && terms.of(part.back()->index) != part.back()->term) break;  // rejected
     if (count) {
@@ -424,6 +474,16 @@ Result<Update> Consensus::Impl::receive_append(uint64_t from, const AppendEntrie
       if (!is_old && result->rejected) step_back_further(*result);
     }
   return out;
+}
+
+// D20: a follower that gets a second change before it knows that the first is committed keeps one
+// of them: when the second is cut off, libraft goes back to what was before both. But there is a
+// second one only because the first is committed.
+Result<void> Consensus::Impl::settle_before(const RaftShimMessage& head, const EntryPtr& first,
+                                            int64_t now_ms, Update& out) {
+  const bool is_next = terms.of(head.prev_index) == head.prev_term;
+  if (!is_next || mutated(mutants::consensus_change_forgotten)) return {};
+  return settle_changes(first->index - 1, now_ms, out);
 }
 
 Result<void> Consensus::Impl::append_part(RaftShimMessage& head, std::span<const EntryPtr> part,
@@ -474,6 +534,9 @@ Result<Update> Consensus::timeout(int64_t now_ms) {
   if (is_due && impl.is_standing() && !is_bold) raft_shim_back_to_pre_vote(impl.shim);
   RaftShimUpdate update;
   const int status = raft_shim_timeout(impl.shim, static_cast<uint64_t>(now_ms), &update);
+  // D24: who begins no election, a stand-by or one whose disk is behind, would keep its leader, and
+  // refuse its vote to any other, for as long as that one is dead.
+  if (is_due) raft_shim_forget_leader(impl.shim);
   Update out;
   if (const auto taken = impl.take(status, update, {}, now_ms, out); !taken) return taken.error();
   if (is_due && !impl.leads() && impl.term() >= kTermMax)
@@ -487,9 +550,12 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
   Impl& impl = *impl_;
   if (!impl.leads() || entry->term != impl.term()) return Code::not_leader;
   CASBOOK_ASSERT(entry->index == impl.terms.last_index() + 1);
-  if (is_change(entry))
-    if (const auto sound = decode_configuration(entry->body); !sound)
-      return bad("change: " + sound.error().detail);
+  if (is_change(entry)) {
+    if (const auto sound = impl.check_change(*entry); !sound) return sound.error();
+    Update nothing;  // the seeded bug: libraft is told what is not so
+    if (mutated(mutants::consensus_changes_overlap))
+      (void)impl.settle_changes(impl.terms.last_index(), now_ms, nothing);
+  }
   impl.in_raft.assign({&entry, 1});
   RaftShimUpdate update;
   const int status =
@@ -499,6 +565,19 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
       impl.take(status, update, {.entries = {&entry, 1}, .is_quiet = true}, now_ms, out);
   if (!taken) return taken.error();
   return out;
+}
+
+// D21: libraft looks at the changes that this leader's log has. One of an earlier leader's that it
+// has not, and that a majority of that configuration may have yet, is not over before something of
+// this term is committed.
+Result<void> Consensus::Impl::check_change(const LogEntry& entry) const {
+  if (const auto sound = decode_configuration(entry.body); !sound)
+    return bad("change: " + sound.error().detail);
+  const bool is_begun = terms.of(commit) == term() || mutated(mutants::consensus_change_early);
+  if (!is_begun) return bad("change of configuration: no entry of this term is committed yet");
+  const bool is_over =
+      changes.back().index <= commit || mutated(mutants::consensus_changes_overlap);
+  return is_over ? Result<void>() : error_of(kRaftShimChangePending);
 }
 
 Result<Update> Consensus::transfer(uint64_t to, int64_t now_ms) {
@@ -544,15 +623,27 @@ Role Consensus::role() const {
 std::optional<Server> Consensus::leader() const {
   const uint64_t id = raft_shim_leader(impl_->shim);
   if (id == 0 || (!impl_->leads() && impl_->leader_term != term())) return std::nullopt;
-  for (const Server& server : configuration().servers)
-    if (server.id == id) return server;
+  // One that removes itself leads until that is committed.
+  for (const Configuration* all : {&configuration(), &committed_configuration()})
+    if (const Server* server = all->find(id)) return *server;
   return std::nullopt;
 }
 
-const Configuration& Consensus::configuration() const {
+const Configuration& Consensus::Impl::configuration() const {
   static const Configuration kUnknown;
-  return impl_->changes.empty() ? kUnknown : impl_->changes.back().configuration;
+  return changes.empty() ? kUnknown : changes.back().configuration;
 }
+const Configuration& Consensus::configuration() const { return impl_->configuration(); }
+uint64_t Consensus::configuration_version() const { return impl_->version; }
+uint64_t Consensus::committed_configuration_index() const { return impl_->settled; }
+const Configuration& Consensus::committed_configuration() const {
+  return impl_->changes.empty() ? configuration() : impl_->changes.front().configuration;
+}
+bool Consensus::may_change() const {
+  return impl_->leads() && !is_transferring() && impl_->terms.of(impl_->commit) == term() &&
+         impl_->changes.back().index <= impl_->commit;
+}
+bool Consensus::is_transferring() const { return raft_shim_transferee(impl_->shim) != 0; }
 
 int64_t Consensus::deadline_ms() const {
   return static_cast<int64_t>(raft_shim_deadline_ms(impl_->shim));

@@ -15,24 +15,33 @@
 
 namespace casbook::replicate {
 
+// standby: has the log and follows, counts for nothing and stands for no election. joining: a
+// stand-by that the leader makes a voter as soon as it has nearly all (membership.h).
+enum class ServerRole : uint8_t { voter = 0, standby = 1, joining = 2 };
 struct Server {
   uint64_t id = 0;
   std::string address;  // of its daemon, "10.0.0.1:7400": told to callers by `not_leader`
+  ServerRole role = ServerRole::voter;
+  bool is_voter() const { return role == ServerRole::voter; }
   bool operator==(const Server&) const = default;
 };
-// The voters, by ascending id; none: not known yet.
+// The members, by ascending id; none: not known yet.
 struct Configuration {
   std::vector<Server> servers;
+  const Server* find(uint64_t id) const;  // null: no member
+  bool has_voter(uint64_t id) const;
+  uint32_t voters() const;
   bool operator==(const Configuration&) const = default;
 };
 // A single voter would lead again without a new term (D17).
 constexpr uint32_t kVotersMin = 2;
-constexpr uint32_t kVotersMax = 9;
+constexpr uint32_t kServersMax = 7;
 constexpr uint32_t kAddressBytesMax = 255;
-// bad_argument, with what is wrong: too few or too many, ids that do not ascend, an address that is
-// empty, too long, not printable or there twice.
+// bad_argument, with what is wrong: too few voters, too many members, ids that do not ascend, an
+// address that is empty, too long, not printable or there twice.
 Result<void> check(const Configuration& configuration);
 // The body of an EntryType::change; configuration.cc has the bytes. damaged: not one.
+// format_newer: of a version that this program does not know.
 std::vector<std::byte> encode(const Configuration& configuration);
 Result<Configuration> decode_configuration(std::span<const std::byte> body);
 
@@ -88,7 +97,7 @@ class Consensus {
   Result<Update> timeout(int64_t now_ms);
   // Leader only; entry->index is last_index() + 1. not_leader: also when entry->term is not term(),
   // and while leadership is being transferred. bad_argument: a change that is none, or that comes
-  // before the one before it is committed.
+  // before the one before it, or an entry of this term, is committed: see may_change().
   Result<Update> submit(EntryPtr entry, int64_t now_ms);
   // 0: to the one that has most. not_leader, bad_argument.
   Result<Update> transfer(uint64_t to, int64_t now_ms);
@@ -112,6 +121,16 @@ class Consensus {
   int64_t deadline_ms() const;
   // Of the last change in the log, committed or not.
   const Configuration& configuration() const;
+  // Counts what happens to it: another one, cut off, committed.
+  uint64_t configuration_version() const;
+  // The last one that is known to be committed. Until the one behind it is, both are in force: who
+  // is in either of them has to be heard.
+  const Configuration& committed_configuration() const;
+  uint64_t committed_configuration_index() const;
+  // Leads, and no change is under way: submit() takes one.
+  bool may_change() const;
+  // Leads, and hands the lead over just now: submit() takes nothing.
+  bool is_transferring() const;
   // Of a follower, as the leader knows: what it has on disk. 0: not known, not leader.
   uint64_t match_index(uint64_t node) const;
 

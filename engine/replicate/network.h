@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace casbook::replicate {
 
@@ -14,6 +15,9 @@ class Network {
   virtual ~Network() = default;
   // To every other node at once, where there is multicast. May be dropped, never blocks.
   virtual void multicast(std::span<const std::byte> datagram) = 0;
+  // Where a node is, from now on. One that nobody set is not there: what is for it is dropped.
+  virtual void set_peer(uint64_t /*node*/, std::string_view /*address*/) {}
+  virtual void remove_peer(uint64_t /*node*/) {}
   virtual void unicast(uint64_t node, std::span<const std::byte> datagram) = 0;
   // What was handed over since the last call leaves now, in as few system calls as possible.
   virtual void flush() = 0;

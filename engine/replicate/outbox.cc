@@ -14,8 +14,7 @@ Outbox::Outbox(const TransportOptions& options, const ClusterKeys& keys, Network
   const uint32_t bytes = network.datagram_bytes();
   CASBOOK_ASSERT(bytes >= kDatagramBytesMin && bytes <= kDatagramBytesMax);
   frame_bytes_max_ = bytes - kHeaderBytes - kSealBytes;
-  lanes_.resize(options.peers.size() + 1);
-  for (Lane& lane : lanes_) lane.frames.resize(frame_bytes_max_);
+  lanes_.resize(kPeersMax + 1);
   datagram_.resize(bytes);
 }
 
@@ -42,11 +41,14 @@ void Outbox::put(uint32_t lane, const Frame& frame) {
   const uint32_t bytes = encoded_bytes(frame);
   CASBOOK_ASSERT(bytes <= frame_bytes_max_);
   Lane& filling = lanes_[lane];
+  if (filling.frames.empty()) filling.frames.resize(frame_bytes_max_);
   if (filling.used + bytes > frame_bytes_max_) send(lane);
   filling.has_handshake |=
       std::holds_alternative<HelloFrame>(frame) || std::holds_alternative<WelcomeFrame>(frame);
   filling.used += encode(frame, filling.frames.data() + filling.used);
 }
+
+void Outbox::clear(uint32_t lane) { lanes_[lane].used = 0, lanes_[lane].has_handshake = false; }
 
 void Outbox::send_group() { send(kGroup); }
 
@@ -104,6 +106,7 @@ void Outbox::transmit(uint32_t lane, std::span<const std::byte> datagram) {
     note();
   } else {
     for (const uint64_t peer : options_.peers) {
+      if (peer == kNoPeer) continue;
       network_.unicast(peer, datagram);
       note();
     }

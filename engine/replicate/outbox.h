@@ -1,7 +1,8 @@
 // Frames on their way out: several to a datagram, sealed, numbered.
 //
 // A lane is a datagram in the making: one to all, one to each peer. A frame that does not fit
-// sends its lane off and begins a new datagram; flush() sends the rest.
+// sends its lane off and begins a new datagram; flush() sends the rest. Peers come and go: the lanes
+// are of the places in TransportOptions::peers, of which some are empty (kNoPeer).
 #pragma once
 
 #include "replicate/network.h"
@@ -9,6 +10,9 @@
 #include "replicate/wire.h"
 
 namespace casbook::replicate {
+
+constexpr uint32_t kPeersMax = 16;
+constexpr uint64_t kNoPeer = 0;
 
 class Outbox {
  public:
@@ -30,6 +34,8 @@ class Outbox {
   void send_group();
   // A datagram of that size to one peer, with nothing in it; not in a lane.
   void send_probe(uint32_t peer, uint32_t bytes);
+  // What waits there is not sent.
+  void clear(uint32_t lane);
   bool is_empty(uint32_t lane) const { return lanes_[lane].used == 0; }
   void flush();
 

@@ -15,6 +15,7 @@ using base::mutated;
 // A challenge is given out for the first, and its answer taken until the second: so long could
 // someone hold back the answer of a run that has ended meanwhile.
 constexpr int64_t kChallengeNs = 250'000'000, kAnswerNs = 500'000'000;
+constexpr int64_t kSilentNs = 500'000'000;
 constexpr int64_t kHelloMinNs = 10'000'000, kHelloMaxNs = 160'000'000;
 // However many datagrams of unknown boots come.
 constexpr int64_t kHelloSpacingNs = 1'000'000;
@@ -70,6 +71,11 @@ void PeerSession::hello_sent(int64_t now_ns) {
   hello_sent_ns_ = now_ns;
   hello_after_ns_ = std::clamp(2 * hello_after_ns_, kHelloMinNs, kHelloMaxNs);
   hello_ns_ = is_accepted() ? INT64_MAX : now_ns + hello_after_ns_;
+}
+
+void PeerSession::hello_again_if_silent(int64_t now_ns) {
+  if (is_accepted() && now_ns - heard_ns_ > kSilentNs && now_ns - hello_sent_ns_ >= kHelloMaxNs)
+    hello_ns_ = now_ns;
 }
 
 void PeerSession::want_hello(int64_t now_ns) {

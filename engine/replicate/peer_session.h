@@ -26,6 +26,7 @@ class PeerSession {
       : node_(node), cluster_keys_(&keys), cluster_(cluster) {}
 
   uint64_t node() const { return node_; }
+  int64_t since_ns = 0;  // when it became one
   bool is_accepted() const { return boot_ != 0; }
   uint64_t boot() const { return boot_; }
   uint8_t ciphers() const { return ciphers_; }
@@ -48,6 +49,9 @@ class PeerSession {
   void accept(const DatagramHeader& header, uint8_t ciphers);
   int64_t hello_ns() const { return hello_ns_; }
   void hello_sent(int64_t now_ns);
+  // Accepted, and not heard of for a while: perhaps it runs anew, and does not know this node, so that
+  // it cannot ask by itself.
+  void hello_again_if_silent(int64_t now_ns);
   // Something of an unknown boot came.
   void want_hello(int64_t now_ns);
 

@@ -57,7 +57,7 @@ Result<std::unique_ptr<RaftLog>> RaftLog::open(journal::Storage& storage, uint64
   if (!appender) return appender.error();
   for (size_t i = 0; i < again.ends.size(); ++i) log->place(proven + 1 + i).end = again.ends[i];
   log->appender_ = std::move(*appender);
-  if (log->last() != 0) return log;
+  if (log->last() != 0 || configuration.servers.empty()) return log;
   // A term before all that are voted for, so that every node makes the same entry.
   auto first = std::make_shared<LogEntry>();
   first->index = 1, first->term = 1, first->type = EntryType::change, first->first_lsn = 1;

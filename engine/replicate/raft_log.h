@@ -30,7 +30,8 @@ struct RaftLogOptions {
 class RaftLog : public EntrySource {
  public:
   // Reads what the directory has; where it has nothing, entry 1 is made of `configuration`, the
-  // same on every node, and synced. Errors: damaged, foreign_journal, those of the storage.
+  // same on every node, and synced; or, where that is empty, comes from a leader like any other.
+  // Errors: damaged, foreign_journal, those of the storage.
   static Result<std::unique_ptr<RaftLog>> open(journal::Storage& storage, uint64_t journal_id,
                                                const journal::BookShape& shape,
                                                const Configuration& configuration,

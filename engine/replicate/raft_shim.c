@@ -40,7 +40,8 @@ static int fill_configuration(struct raft_configuration* out,
   raft_configuration_init(out);
   for (unsigned i = 0; i < from->count; ++i) {
     const struct RaftShimServer* server = &from->servers[i];
-    const int code = raft_configuration_add(out, server->id, server->address, RAFT_VOTER);
+    const int code = raft_configuration_add(out, server->id, server->address,
+                                            server->is_voter ? RAFT_VOTER : RAFT_STANDBY);
     if (code != 0) {
       raft_configuration_close(out);
       return code;
@@ -247,6 +248,17 @@ int raft_shim_receive(struct RaftShim* shim, const struct RaftShimMessage* messa
   return status_of(code);
 }
 
+int raft_shim_receive_as_voter(struct RaftShim* shim, const struct RaftShimMessage* message,
+                               uint64_t now_ms, struct RaftShimUpdate* update) {
+  struct raft_server self = {
+      .id = shim->raft.id, .address = (char*)kNoAddress, .role = RAFT_VOTER};  // read only
+  const struct raft_configuration all = shim->raft.configuration;
+  shim->raft.configuration = (struct raft_configuration){.servers = &self, .n = 1};
+  const int status = raft_shim_receive(shim, message, NULL, now_ms, update);
+  shim->raft.configuration = all;
+  return status;
+}
+
 int raft_shim_persisted(struct RaftShim* shim, uint64_t index, uint64_t now_ms,
                         struct RaftShimUpdate* update) {
   struct raft_event event = event_of(RAFT_PERSISTED_ENTRIES, now_ms);
@@ -421,6 +433,15 @@ uint64_t raft_shim_leader(const struct RaftShim* shim) {
 uint64_t raft_shim_match_index(const struct RaftShim* shim, uint64_t node) {
   raft_index index = 0;
   return raft_match_index(&shim->raft, node, &index) == 0 ? index : 0;
+}
+
+uint64_t raft_shim_transferee(const struct RaftShim* shim) { return raft_transferee(&shim->raft); }
+
+void raft_shim_forget_leader(struct RaftShim* shim) {
+  if (shim->raft.state != RAFT_FOLLOWER) return;
+  raft_free(shim->raft.follower_state.current_leader.address);
+  shim->raft.follower_state.current_leader.address = NULL;
+  shim->raft.follower_state.current_leader.id = 0;
 }
 
 bool raft_shim_is_standing(const struct RaftShim* shim) {

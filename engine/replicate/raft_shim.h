@@ -19,8 +19,9 @@ struct RaftShim;
 struct RaftShimServer {
   uint64_t id;
   const char* address;
+  bool is_voter;  // else a stand-by
 };
-// All of them vote. Copied where it is passed in.
+// Copied where it is passed in.
 struct RaftShimConfiguration {
   const struct RaftShimServer* servers;
   unsigned count;
@@ -94,6 +95,9 @@ int raft_shim_start(struct RaftShim* shim, const struct RaftShimStart* start, ui
 int raft_shim_receive(struct RaftShim* shim, const struct RaftShimMessage* message,
                       const struct RaftShimEntry* entries, uint64_t now_ms,
                       struct RaftShimUpdate* update);
+// The same for a request for its vote, whatever this node is in the configuration that it has.
+int raft_shim_receive_as_voter(struct RaftShim* shim, const struct RaftShimMessage* message,
+                               uint64_t now_ms, struct RaftShimUpdate* update);
 int raft_shim_persisted(struct RaftShim* shim, uint64_t index, uint64_t now_ms,
                         struct RaftShimUpdate* update);
 int raft_shim_timeout(struct RaftShim* shim, uint64_t now_ms, struct RaftShimUpdate* update);
@@ -120,6 +124,10 @@ uint64_t raft_shim_deadline_ms(const struct RaftShim* shim);
 uint64_t raft_shim_match_index(const struct RaftShim* shim, uint64_t node);  // 0: not leader
 // Of a candidate: asks for votes, not only whether it would get them.
 bool raft_shim_is_standing(const struct RaftShim* shim);
+// 0: leads not, or hands over to nobody.
+uint64_t raft_shim_transferee(const struct RaftShim* shim);
+// A follower whose leader is silent knows none.
+void raft_shim_forget_leader(struct RaftShim* shim);
 // Lets a candidate begin its next election by asking whether it would get the votes.
 void raft_shim_back_to_pre_vote(struct RaftShim* shim);
 

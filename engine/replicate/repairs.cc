@@ -21,7 +21,16 @@ Repairs::Peers bit(uint32_t peer) { return Repairs::Peers{1} << peer; }
 }  // namespace
 
 Repairs::Repairs(const RepairOptions& options)
-    : options_(options), allowance_(options.peers, static_cast<int64_t>(options.burst_bytes)) {}
+    : options_(options), allowance_(options.peers, static_cast<int64_t>(options.burst_bytes)) {
+  set_peers((Peers{1} << options.peers) - 1);
+}
+
+void Repairs::set_peers(Peers peers) {
+  for (uint32_t peer = 0; peer < options_.peers; ++peer)
+    if (peers & ~peers_ & bit(peer)) allowance_[peer] = static_cast<int64_t>(options_.burst_bytes);
+  for (auto& [key, want] : wants_) want.waiting &= peers, want.served &= peers;
+  peers_ = peers;
+}
 
 void Repairs::ask(uint32_t peer, const Hole& hole, EntrySource& entries, int64_t round_trip_ns,
                   int64_t now_ns) {
@@ -83,9 +92,8 @@ void Repairs::send_due(EntrySource& entries, const Send& send, int64_t now_ns) {
   if (wants_.empty() || now_ns < deadline_ns_) return;
   refill(now_ns);
   deadline_ns_ = INT64_MAX;
-  const Peers all = (Peers{1} << options_.peers) - 1;
   for (auto at = wants_.begin(); at != wants_.end();) {
-    if (affordable(all) == 0) {  // whatever waits further on
+    if (affordable(peers_) == 0) {  // whatever waits further on
       deadline_ns_ = now_ns + kBrokeNs;
       return;
     }

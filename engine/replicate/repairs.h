@@ -15,7 +15,7 @@
 namespace casbook::replicate {
 
 struct RepairOptions {
-  uint32_t peers = 0;
+  uint32_t peers = 0;                 // at most
   uint32_t fragment_bytes = 0;        // of a body in one datagram, a multiple of kGranuleBytes
   int64_t gather_ns = 500'000;        // wait for others to ask
   int64_t repeat_min_ns = 1'000'000;  // asks within it are one; or a round trip where that is more
@@ -39,6 +39,8 @@ class Repairs {
     options_.fragment_bytes = bytes;
     wants_.clear(), deadline_ns_ = INT64_MAX;
   }
+  // Who is there. Who was not before begins with a whole allowance; who is not any more gets nothing.
+  void set_peers(Peers peers);
   // So much was sent that is no repair.
   void note_sent(uint64_t bytes);
   void send_due(EntrySource& entries, const Send& send, int64_t now_ns);
@@ -62,6 +64,7 @@ class Repairs {
   void charge(Peers peers, uint32_t bytes);
 
   RepairOptions options_;
+  Peers peers_ = 0;
   std::map<Key, Want> wants_;
   std::vector<int64_t> allowance_;  // bytes, per peer
   int64_t refilled_ns_ = 0;

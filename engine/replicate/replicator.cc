@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
+#include "replicate/member_mutants.h"
 
 namespace casbook::replicate {
 
@@ -27,19 +28,17 @@ bool is_fatal(const Error& error) {
 }  // namespace
 
 Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& storage,
-                       const journal::JournalState& state, RaftLog& log, HostedBook& book,
-                       PeerDisks disks)
+                       const journal::JournalState& state, RaftLog& log, Network& network,
+                       HostedBook& book, PeerDisks disks)
     : options_(options),
       storage_(storage),
       state_(state),
       log_(log),
+      network_(network),
       book_(book),
       disks_(std::move(disks)),
       laggards_(options.lag),
-      divergence_({options.self.id, options.digest_bytes_per_second}) {
-  for (const Server& server : options.configuration.servers)
-    if (server.id != options.self.id) followers_.push_back({.id = server.id});
-}
+      divergence_({options.self.id, options.digest_bytes_per_second}) {}
 
 Result<std::unique_ptr<Replicator>> Replicator::open(
     const ReplicatorOptions& options, journal::Storage& storage, const journal::JournalState& state,
@@ -48,7 +47,7 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
   auto disks = PeerDisks::open(storage);
   if (!disks) return disks.error();
   auto node = std::unique_ptr<Replicator>(
-      new Replicator(options, storage, state, log, book, std::move(*disks)));
+      new Replicator(options, storage, state, log, network, book, std::move(*disks)));
   node->now_ns_ = now_ns;
   node->applied_ = applied;
   node->persisted_ = log.persisted_index();
@@ -59,6 +58,7 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
                       .base_term = log.base_term(),
                       .configuration = options.configuration,
                       .entries = log.recovered_entries()};
+  if (auto done = node->recover_configuration(recovered, applied); !done) return done.error();
   auto consensus = Consensus::open(recovered, options.consensus, node->now_ms());
   if (!consensus) return consensus.error();
   node->consensus_ = std::move(*consensus);
@@ -69,6 +69,7 @@ Result<std::unique_ptr<Replicator>> Replicator::open(
         raw->on_message(from, std::move(message));
       });
   node->term_ = node->consensus_->term();
+  if (auto done = node->note_configuration(); !done) return done.error();
   if (needs_rebuild) {
     node->standing_ = Standing::sealed;
     node->decide_may_lead();
@@ -120,6 +121,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
   const bool is_asked = book_.confirm_asked() > confirm_sent_;
   if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
   if (auto done = hand_over(); !done) return done;
+  if (auto done = tend_members(); !done) return done;
   if (failure_) return *failure_;
   return hand_to_disk();
 }
@@ -127,7 +129,8 @@ Result<void> Replicator::tick(int64_t now_ns) {
 int64_t Replicator::deadline_ns() const {
   if (refused_since_ns_ != 0) return std::min(now_ns_ + 10 * kNsPerMs, transport_->deadline_ns());
   const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
-  const int64_t deadline = std::min(consensus, transport_->deadline_ns());
+  int64_t deadline = std::min(consensus, transport_->deadline_ns());
+  if (!membership_.is_idle()) deadline = std::min(deadline, now_ns_ + kNsPerMs);
   return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
 }
 
@@ -157,13 +160,11 @@ Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
 // meanwhile might be undone.
 Result<void> Replicator::hand_over() {
   if (wants_to_lead() || role_ != Role::leader || now_ns_ < next_hand_over_ns_) return {};
-  const int64_t timeout = options_.consensus.election_timeout_ms * kNsPerMs;
-  next_hand_over_ns_ = now_ns_ + 2 * timeout;
+  next_hand_over_ns_ = now_ns_ + 2 * election_timeout_ns();
   uint64_t best = 0, best_match = 0;
   for (const Follower& follower : followers_) {
     const uint64_t match = consensus_->match_index(follower.id);
-    const bool is_there = now_ns_ - transport_->heard_ns(follower.id) < timeout;
-    if (is_there && follower.id != handed_to_ && match > best_match)
+    if (follower.is_voter && is_there(follower.id) && follower.id != handed_to_ && match > best_match)
       best = follower.id, best_match = match;
   }
   handed_to_ = best;
@@ -323,6 +324,7 @@ Replicator::Follower* Replicator::find_follower(uint64_t node) {
 void Replicator::note_result(uint64_t from, const AppendResult& result) {
   Follower* const follower = find_follower(from);
   if (follower && result.rejected == 0) follower->result = result, follower->heard_ns = now_ns_;
+  note_leaving(from, result);
 }
 
 // A follower whose disk stands still answers no entries, and consensus would take it for gone. That
@@ -355,6 +357,7 @@ Result<void> Replicator::carry_out(Result<Update>&& update) {
     log_.append(update->entries);
     has_pending_ = true;
   }
+  if (auto done = note_configuration(); !done) return done;
   note_role();
   for (Outgoing& out : update->messages)
     if (auto* append = std::get_if<AppendEntries>(&out.message)) append->round = round_;
@@ -471,8 +474,11 @@ uint64_t Replicator::majority_of(std::vector<uint64_t> values) const {
 uint64_t Replicator::quorum_index() const {
   const uint64_t commit = consensus_->commit_index();
   if (role_ != Role::leader) return commit;
-  std::vector<uint64_t> received{log_.last_index()};
+  const bool do_all_count = base::mutated(mutants::quorum_counts_standby);
+  std::vector<uint64_t> received;
+  if (is_voter()) received.push_back(log_.last_index());
   for (const Follower& follower : followers_) {
+    if (!follower.is_voter && !do_all_count) continue;
     const bool is_of_this_run = follower.boot == transport_->boot_of(follower.id);
     received.push_back(
         std::max(is_of_this_run ? follower.received : 0, consensus_->match_index(follower.id)));
@@ -525,13 +531,15 @@ void Replicator::begin_round() {
   next_round_ns_ = now_ns_ + options_.consensus.heartbeat_ms * kNsPerMs;
   std::vector<Outgoing> questions;
   for (const Follower& follower : followers_)
-    questions.push_back({follower.id, Received{term_, 0, round_}});
+    if (follower.is_voter) questions.push_back({follower.id, Received{term_, 0, round_}});
   transport_->send(questions, now_ns_);
 }
 
 void Replicator::note_rounds() {
-  std::vector<uint64_t> heard{round_};
-  for (const Follower& follower : followers_) heard.push_back(follower.round);
+  std::vector<uint64_t> heard;
+  if (is_voter()) heard.push_back(round_);
+  for (const Follower& follower : followers_)
+    if (follower.is_voter) heard.push_back(follower.round);
   const uint64_t proven = base::mutated(Mutant::round_unproven)
                               ? *std::max_element(heard.begin(), heard.end())
                               : majority_of(std::move(heard));
@@ -540,25 +548,32 @@ void Replicator::note_rounds() {
     const Round round = rounds_.front();
     rounds_.pop_front();
     if (standing_ != Standing::leading) continue;
+    if (membership_.holds_payments() || consensus_->is_transferring()) continue;
     // Nobody else is voted for within an election timeout of hearing from this node; less a part
     // for clocks that run apart.
-    const int64_t timeout = options_.consensus.election_timeout_ms * kNsPerMs;
+    const int64_t timeout = election_timeout_ns();
     book_.tell_leading_until(round.sent_ns + timeout - timeout / 8);
     book_.tell_confirmed(round.asked);
   }
 }
 
 std::vector<Replicator::NodeState> Replicator::nodes() const {
+  const auto role_of = [this](uint64_t id) -> std::optional<ServerRole> {
+    const Server* const server = configuration().find(id);
+    return server ? std::optional(server->role) : std::nullopt;
+  };
   std::vector<NodeState> nodes{{.id = options_.self.id,
                                 .received_index = log_.last_index(),
                                 .synced_index = persisted_,
-                                .heard_ns = now_ns_}};
+                                .heard_ns = now_ns_,
+                                .role = role_of(options_.self.id)}};
   for (const Follower& follower : followers_)
     nodes.push_back(
         {.id = follower.id,
          .received_index = role_ == Role::leader ? follower.received : 0,
          .synced_index = role_ == Role::leader ? consensus_->match_index(follower.id) : 0,
-         .heard_ns = transport_->heard_ns(follower.id)});
+         .heard_ns = transport_->heard_ns(follower.id),
+         .role = role_of(follower.id)});
   return nodes;
 }
 

@@ -23,9 +23,11 @@
 #include <array>
 
 #include "base/probe.h"
+#include "journal/configuration_file.h"
 #include "journal/state_file.h"
 #include "replicate/divergence_watch.h"
 #include "replicate/laggards.h"
+#include "replicate/membership.h"
 #include "replicate/peer_disks.h"
 #include "replicate/raft_log.h"
 #include "replicate/transport.h"
@@ -63,6 +65,8 @@ struct Quarantine {
 
 struct ReplicatorOptions {
   Server self;
+  // Where the log's own is not known: of a journal whose base is older than the file that keeps it
+  // (journal/configuration_file.h); whom a node without a log hears first.
   Configuration configuration;
   ConsensusOptions consensus{};
   TransportOptions transport{};
@@ -117,6 +121,15 @@ class Replicator {
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.
   Result<void> set_able(bool is_able, int64_t now_ns);
+  // What is asked about the members; membership.h has the rules. The answer is there after a later
+  // event.
+  Result<uint64_t> ask(const MemberRequest& request, int64_t now_ns);
+  std::optional<Result<void>> take_answer(uint64_t ticket) { return membership_.take_answer(ticket); }
+  const Configuration& configuration() const { return consensus_->configuration(); }
+  const Configuration& committed_configuration() const {
+    return consensus_->committed_configuration();
+  }
+  uint64_t configuration_version() const { return consensus_->configuration_version(); }
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
@@ -148,6 +161,7 @@ class Replicator {
   struct NodeState {
     uint64_t id = 0, received_index = 0, synced_index = 0;
     int64_t heard_ns = 0;
+    std::optional<ServerRole> role;  // nothing: no member
   };
   // As the leader knows; this node itself among them.
   std::vector<NodeState> nodes() const;
@@ -166,6 +180,12 @@ class Replicator {
     uint64_t boot = 0;      // that `received` is of: memory ends with it
     AppendResult result{};  // the last that was no rejection
     int64_t heard_ns = 0;   // when consensus heard of it
+    bool is_voter = false;
+  };
+  // A member that was removed, and has to hear of it.
+  struct Leaving {
+    uint64_t id = 0, match = 0, index = 0;
+    int64_t until_ns = 0, next_ns = 0;
   };
   struct Round {
     uint64_t number = 0, asked = 0;
@@ -173,7 +193,8 @@ class Replicator {
   };
 
   Replicator(const ReplicatorOptions& options, journal::Storage& storage,
-             const journal::JournalState& state, RaftLog& log, HostedBook& book, PeerDisks disks);
+             const journal::JournalState& state, RaftLog& log, Network& network, HostedBook& book,
+             PeerDisks disks);
   void on_message(uint64_t from, Message&& message);
   void on_received(uint64_t from, const Received& received);
   void on_offer(uint64_t from, const Offer& offer);
@@ -209,11 +230,28 @@ class Replicator {
     consensus_->set_may_lead(wants_to_lead() && standing_ != Standing::sealed);
   }
   int64_t now_ms() const { return now_ns_ / 1'000'000; }
+  int64_t election_timeout_ns() const {
+    return options_.consensus.election_timeout_ms * int64_t{1'000'000};
+  }
+  bool is_there(uint64_t node) const;
+
+  // --- replicator_members.cc
+  Result<void> recover_configuration(Recovered& recovered, uint64_t applied);
+  Result<void> keep_configuration(uint64_t index, const Configuration& configuration);
+  Result<void> note_configuration();
+  void name_peers();
+  bool is_voter() const { return configuration().has_voter(options_.self.id); }
+  MembershipView membership_view() const;
+  Result<void> tend_members();
+  Result<void> change(const Configuration& to);
+  void tell_leaving();
+  void note_leaving(uint64_t from, const AppendResult& result);
 
   const ReplicatorOptions options_;
   journal::Storage& storage_;
   journal::JournalState state_;
   RaftLog& log_;
+  Network& network_;
   HostedBook& book_;
   std::unique_ptr<Consensus> consensus_;
   PeerDisks disks_;
@@ -249,6 +287,11 @@ class Replicator {
   Counts counts_;
   DivergenceWatch divergence_;
   std::optional<Quarantine> quarantine_;
+
+  Membership membership_;
+  journal::KeptConfiguration kept_;
+  uint64_t configuration_seen_ = UINT64_MAX;  // version
+  std::vector<Leaving> leaving_;
 };
 
 }  // namespace casbook::replicate

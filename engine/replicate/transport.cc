@@ -11,8 +11,6 @@ namespace casbook::replicate {
 
 namespace {
 
-constexpr uint32_t kPeersMax = 16;
-
 template <class T>
 constexpr bool is_message =
     std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
@@ -31,19 +29,18 @@ Transport::Impl::Impl(const TransportOptions& given, const ClusterKeys& keys, Ne
       outbox(options, keys, net, counts),
       received(given.receive_bytes_max),
       repairs(
-          {.peers = static_cast<uint32_t>(given.peers.size()),
+          {.peers = kPeersMax,
            .fragment_bytes = outbox.fragment_bytes(),
            .gather_ns = given.is_multicast && given.peers.size() > 1 ? given.nak_delay_ns / 2 : 0,
            .repeat_min_ns = given.nak_delay_ns}),
       plain(kDatagramBytesMax) {
   own_ciphers = bit_of(Cipher::chacha20_poly1305);
   if (can_use(Cipher::aes_256_gcm)) own_ciphers |= bit_of(Cipher::aes_256_gcm);
-  CASBOOK_ASSERT(options.node != 0 && options.boot != 0 && options.peers.size() <= kPeersMax);
-  for (const uint64_t node : options.peers) {
-    CASBOOK_ASSERT(node != 0 && node != options.node);
-    peer_of.emplace(node, static_cast<uint32_t>(sessions.size()));
-    sessions.emplace_back(node, cluster_keys, options.cluster);
-  }
+  CASBOOK_ASSERT(options.node != 0 && options.boot != 0 && given.peers.size() <= kPeersMax);
+  options.peers.assign(kPeersMax, kNoPeer);
+  for (uint32_t place = 0; place < kPeersMax; ++place)
+    sessions.emplace_back(kNoPeer, cluster_keys, options.cluster);
+  set_peers(given.peers, 0);
   // Of each node its own, so that not all who miss the same ask in one moment.
   const std::array<uint64_t, 2> own{options.seed, options.node};
   nak_jitter_ns =
@@ -60,7 +57,7 @@ void Transport::Impl::set_keys(const ClusterKeys& keys) {
 void Transport::Impl::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   ++counts.datagrams_received, counts.bytes_received += datagram.size();
   DatagramHeader header;
-  const auto peer = admit(datagram, header);
+  const auto peer = admit(datagram, header, now_ns);
   if (!peer) return;
   PeerSession& session = sessions[*peer];
   const auto sealed = datagram.subspan(kHeaderBytes);
@@ -85,7 +82,7 @@ void Transport::Impl::receive(std::span<const std::byte> datagram, int64_t now_n
 }
 
 std::optional<uint32_t> Transport::Impl::admit(std::span<const std::byte> datagram,
-                                               DatagramHeader& header) {
+                                               DatagramHeader& header, int64_t now_ns) {
   const auto decoded = decode_header(datagram);
   if (!decoded) {
     const auto version = decode_version(datagram);
@@ -95,12 +92,14 @@ std::optional<uint32_t> Transport::Impl::admit(std::span<const std::byte> datagr
   header = *decoded;
   const auto known = peer_of.find(header.sender);
   const bool is_echo = header.sender == options.node && header.boot == options.boot;
-  const bool is_foreign = header.cluster != options.cluster || known == peer_of.end() ||
+  const bool is_foreign = header.cluster != options.cluster ||
                           (header.destination != kToAll && header.destination != options.node);
   if (is_echo && header.cluster == options.cluster)
     ++counts.dropped_replayed;
   else if (is_foreign)
     ++counts.dropped_foreign;
+  else if (known == peer_of.end())
+    return welcome_guest(header, datagram, now_ns);
   else if (sessions[known->second].was_taken(header))
     ++counts.dropped_replayed;
   else
@@ -159,8 +158,9 @@ bool Transport::Impl::is_of_known_disk(uint64_t node, const WelcomeFrame& frame)
 
 void Transport::Impl::choose_cipher() {
   uint8_t common = own_ciphers;
-  for (const PeerSession& session : sessions)
-    if (session.is_accepted()) common &= session.ciphers();
+  for_each(all_peers(), [&](uint32_t peer) {
+    if (sessions[peer].is_accepted()) common &= sessions[peer].ciphers();
+  });
   outbox.set_cipher(common & bit_of(Cipher::aes_256_gcm) ? Cipher::aes_256_gcm
                                                          : Cipher::chacha20_poly1305);
 }
@@ -220,7 +220,7 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
           }
         },
         *frame);
-  for (uint32_t other = 0; other < sessions.size(); ++other) hand_over(other);
+  for_each(all_peers(), [this](uint32_t other) { hand_over(other); });
 }
 
 void Transport::Impl::take_data(const DataFrame& frame) {
@@ -273,6 +273,9 @@ void Transport::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   impl_->receive(datagram, now_ns);
 }
 void Transport::set_keys(const ClusterKeys& keys) { impl_->set_keys(keys); }
+void Transport::set_peers(std::span<const uint64_t> peers, int64_t now_ns) {
+  impl_->set_peers(peers, now_ns);
+}
 void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
 int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
 bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }

@@ -23,7 +23,8 @@ class PeerDisks;
 
 struct TransportOptions {
   uint64_t cluster = 0, node = 0;
-  std::vector<uint64_t> peers;  // the other nodes
+  std::vector<uint64_t> peers;  // the other nodes, at first
+  std::string address;          // of this node, for those that do not know it; empty: not told
   uint64_t boot = 0;            // random, of this run of the process: nonces begin anew with it
   uint64_t shape = 0;           // digest of what has to be equal on all: another one is refused
   // Of this node's disk, and the disks that the others were met with (peer_disks.h); null: any.
@@ -40,8 +41,8 @@ struct TransportCounts {
   uint64_t payload_sent = 0;  // bytes of entries, each counted once however often it is sent
   uint64_t repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
   // forged: the seal does not fit, or is of a key that is none of ours. replayed: taken before, or
-  // of a run that does not answer (an echo of our own multicast too). foreign: of another cluster,
-  // shape or node, or for another node. newer: of a version that this program does not know.
+  // of a run that does not answer (an echo of our own multicast too). foreign: of another cluster
+  // or shape, of a node that is no peer, or for another one. newer: of a version that this program does not know.
   // malformed: no datagram, of an older version, or frames that contradict.
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
   uint64_t refused_disks = 0;  // answers of a node that comes with another disk than it had
@@ -66,6 +67,14 @@ class Transport {
   void receive(std::span<const std::byte> datagram, int64_t now_ns);
   // From now on. Sessions go on with all who seal with one of these and open the first.
   void set_keys(const ClusterKeys& keys);
+  // The other nodes, from now on. Sessions with those that stay go on; who is none any more is heard
+  // no more: its datagrams are dropped as foreign, until it is one again.
+  //
+  // Beside them are guests: nodes that nobody removed and that introduce themselves, sealed with the
+  // cluster's key. This node's log may be behind the change that made them members. Their frames are
+  // taken like a member's: what they mean is for consensus to judge.
+  void set_peers(std::span<const uint64_t> peers, int64_t now_ns);
+
   // Repairs, handshakes, silence. Call at deadline_ns() or later.
   void tick(int64_t now_ns);
   int64_t deadline_ns() const;

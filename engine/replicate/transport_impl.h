@@ -2,6 +2,7 @@
 // (what goes out), transport_tick.cc (what time brings), transport_path.cc (how large a datagram may be).
 #pragma once
 
+#include <deque>
 #include <unordered_map>
 
 #include "replicate/outbox.h"
@@ -20,7 +21,8 @@ struct Transport::Impl {
   void set_keys(const ClusterKeys& keys);
   void receive(std::span<const std::byte> datagram, int64_t now_ns);
   // Which peer it claims to be of; nothing: counted and dropped.
-  std::optional<uint32_t> admit(std::span<const std::byte> datagram, DatagramHeader& header);
+  std::optional<uint32_t> admit(std::span<const std::byte> datagram, DatagramHeader& header,
+                                int64_t now_ns);
   void take_unknown(uint32_t peer, const DatagramHeader& header, int64_t now_ns);
   bool are_well_formed() const;
   void take_frames(uint32_t peer, const DatagramHeader& header, int64_t now_ns);
@@ -32,6 +34,15 @@ struct Transport::Impl {
   void hand_over(uint32_t peer);
   void deliver_all();
   EntryPtr find(uint64_t term, uint64_t index) const;
+
+  // --- transport_members.cc
+  void set_peers(std::span<const uint64_t> peers, int64_t now_ns);
+  uint32_t add_peer(uint64_t node, int64_t now_ns);
+  void drop_peer(uint32_t peer);
+  // Where a stranger that introduces itself gets its place. Nothing: it does not, or there is none.
+  std::optional<uint32_t> welcome_guest(const DatagramHeader& header,
+                                        std::span<const std::byte> datagram, int64_t now_ns);
+  void dismiss_guests(int64_t now_ns);
 
   // --- transport_send.cc
   void send(std::span<const Outgoing> messages, int64_t now_ns);
@@ -46,7 +57,7 @@ struct Transport::Impl {
   uint32_t put_entry(Repairs::Peers to, const LogEntry& entry, uint32_t offset, uint32_t bytes);
   void put_piece(uint32_t lane, const LogEntry& entry, uint32_t offset, uint32_t bytes);
   void flush(int64_t now_ns);
-  Repairs::Peers all_peers() const { return (Repairs::Peers{1} << sessions.size()) - 1; }
+  Repairs::Peers all_peers() const { return present; }
   Repairs::Peers silent_peers() const;
   template <class Visit>
   void for_each(Repairs::Peers peers, Visit visit) const {
@@ -75,7 +86,9 @@ struct Transport::Impl {
   TransportCounts counts;
   Network& network;
   Outbox outbox;
-  std::vector<PeerSession> sessions;  // in the order of options.peers
+  std::vector<PeerSession> sessions;  // as options.peers: of some places nobody
+  Repairs::Peers present = 0, guests = 0;
+  std::deque<uint64_t> removed;  // were peers and are none any more, the last ones
   std::unordered_map<uint64_t, uint32_t> peer_of;
   ReceivedEntries received;
   Repairs repairs;

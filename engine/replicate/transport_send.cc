@@ -167,15 +167,17 @@ void Transport::Impl::send_reference(const AppendEntries& message, Repairs::Peer
 
 Repairs::Peers Transport::Impl::silent_peers() const {
   Repairs::Peers silent = 0;
-  for (uint32_t peer = 0; peer < sessions.size(); ++peer)
+  for_each(all_peers(), [&](uint32_t peer) {
     if (sessions[peer].multicast.is_silent()) silent |= Repairs::Peers{1} << peer;
+  });
   return silent;
 }
 
 void Transport::Impl::flush(int64_t now_ns) {
-  for (uint32_t peer = 0; peer < sessions.size(); ++peer)
+  for_each(all_peers(), [&](uint32_t peer) {
     if (!outbox.is_empty(Outbox::lane_of(peer)) && sessions[peer].may_pulse(now_ns))
       outbox.put(Outbox::lane_of(peer), sessions[peer].next_pulse(now_ns));
+  });
   outbox.flush();
   heed_refusals(now_ns);
   if (outbox.group_seq() == noted_group_seq) return;

@@ -13,13 +13,15 @@ constexpr int64_t kProbeNs = 20'000'000;
 }  // namespace
 
 void Transport::Impl::tick(int64_t now_ns) {
-  for (uint32_t peer = 0; peer < sessions.size(); ++peer) {
+  dismiss_guests(now_ns);
+  for_each(all_peers(), [&](uint32_t peer) {
     PeerSession& session = sessions[peer];
+    session.hello_again_if_silent(now_ns);
     if (session.hello_ns() <= now_ns) send_hello(peer, now_ns);
     if (session.is_accepted() && session.pulse_ns() <= now_ns)
       outbox.put(Outbox::lane_of(peer), session.next_pulse(now_ns));
     if (session.references.ask_ns(nak_timing(session)) <= now_ns) send_naks(peer, now_ns);
-  }
+  });
   repairs.send_due(
       entries,
       [&](Repairs::Peers to, const LogEntry& entry, uint32_t offset, uint32_t bytes) {
@@ -34,12 +36,13 @@ void Transport::Impl::tick(int64_t now_ns) {
 
 int64_t Transport::Impl::deadline_ns() const {
   int64_t deadline = repairs.deadline_ns();
-  for (const PeerSession& session : sessions) {
+  for_each(all_peers(), [&](uint32_t peer) {
+    const PeerSession& session = sessions[peer];
     deadline =
         std::min({deadline, session.hello_ns(), session.references.ask_ns(nak_timing(session))});
     if (session.is_accepted())
       deadline = std::min({deadline, session.pulse_ns(), session.path.due_ns()});
-  }
+  });
   return silent_peers() ? std::min(deadline, probe_ns) : deadline;
 }
 
@@ -49,6 +52,8 @@ void Transport::Impl::send_hello(uint32_t peer, int64_t now_ns) {
   outbox.put(Outbox::lane_of(peer), HelloFrame{.challenge = session.challenge(fresh, now_ns),
                                                .shape = options.shape,
                                                .ciphers = own_ciphers});
+  if (!options.address.empty())
+    outbox.put(Outbox::lane_of(peer), IntroductionFrame{options.address});
   session.hello_sent(now_ns);
 }
 

@@ -209,9 +209,13 @@ void UdpNetwork::multicast(std::span<const std::byte> datagram) {
 }
 
 void UdpNetwork::unicast(uint64_t node, std::span<const std::byte> datagram) {
-  const auto found = peers_.find(node);
-  CASBOOK_ASSERT(found != peers_.end());
-  enqueue(found->second, datagram);
+  if (const auto found = peers_.find(node); found != peers_.end())
+    enqueue(found->second, datagram);
+}
+
+void UdpNetwork::set_peer(uint64_t node, std::string_view address) {
+  if (const auto parsed = parse_udp_address("address", std::string(address)); parsed)
+    peers_.insert_or_assign(node, *parsed);
 }
 
 void UdpNetwork::enqueue(const sockaddr_in& to, std::span<const std::byte> datagram) {

@@ -5,7 +5,7 @@
 // (UDP_SEGMENT, UDP_GRO): its way through bridges and queues, most of the cost of a datagram, is
 // gone once for all of them. On the wire they are what they were.
 //
-// Sending (multicast, unicast, flush) is for one thread at a time. receive() may run in another
+// Sending (multicast, unicast, flush) and naming peers is for one thread at a time. receive() may run in another
 // thread meanwhile: it shares nothing with sending; wake() may be called from anywhere.
 #pragma once
 
@@ -80,6 +80,9 @@ class UdpNetwork final : public Network {
   static Result<std::unique_ptr<UdpNetwork>> open(const UdpOptions& options);
 
   void multicast(std::span<const std::byte> datagram) override;
+  // An address that is none changes nothing.
+  void set_peer(uint64_t node, std::string_view address) override;
+  void remove_peer(uint64_t node) override { peers_.erase(node); }
   void unicast(uint64_t node, std::span<const std::byte> datagram) override;
   void flush() override;
   uint32_t datagram_bytes() const override { return datagram_bytes_; }

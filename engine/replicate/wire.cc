@@ -1,5 +1,6 @@
 #include "replicate/wire.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -150,6 +151,10 @@ void put(Writer& out, const DigestVerdict& frame) {
   out.put(frame.term, frame.number, byte_of(frame.is_of_majority));
 }
 
+void put(Writer& out, const IntroductionFrame& frame) {
+  out.put_bytes(std::as_bytes(std::span(frame.address)));
+}
+
 uint32_t body_bytes(const DataFrame& frame) {
   return kDataHeadBytes - kFrameHeadBytes + static_cast<uint32_t>(frame.piece.size());
 }
@@ -174,6 +179,9 @@ uint32_t body_bytes(const Digest& frame) {
 }
 uint32_t body_bytes(const DigestAnswer&) { return 42; }
 uint32_t body_bytes(const DigestVerdict&) { return 17; }
+uint32_t body_bytes(const IntroductionFrame& frame) {
+  return static_cast<uint32_t>(frame.address.size());
+}
 
 // --- decoders, in the same order ---
 
@@ -306,6 +314,16 @@ void get(Reader& in, DigestAnswer& frame) {
 }
 void get(Reader& in, DigestVerdict& frame) {
   in.get(frame.term, frame.number, frame.is_of_majority);
+}
+
+void get(Reader& in, IntroductionFrame& frame) {
+  const auto text = in.rest();
+  const auto is_visible = [](std::byte byte) {
+    return byte > std::byte{' '} && byte <= std::byte{'~'};
+  };
+  frame.address = {reinterpret_cast<const char*>(text.data()), text.size()};
+  if (text.empty() || text.size() > kIntroducedBytesMax || !std::ranges::all_of(text, is_visible))
+    in.refuse();
 }
 
 template <size_t kIndex>

@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 
 #include "replicate/keys.h"
@@ -130,9 +131,17 @@ struct ProbeSeenFrame {
   uint16_t bytes = 0;  // of the datagram
 };
 
+// With HELLO: where the sender is, for a node that does not know it yet. Its log may lag behind the
+// change that made the sender a member, perhaps the only one that can bring the rest of it.
+constexpr uint32_t kIntroducedBytesMax = 255;
+struct IntroductionFrame {
+  std::string_view address;  // "10.0.0.1:7400"
+};
+
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
                            TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
-                           Offer, ProbeFrame, ProbeSeenFrame, Digest, DigestAnswer, DigestVerdict>;
+                           Offer, ProbeFrame, ProbeSeenFrame, Digest, DigestAnswer, DigestVerdict,
+                           IntroductionFrame>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;

@@ -27,7 +27,7 @@ constexpr SimLink kSlow{.delay_ns = 5 * kSimMs, .jitter_ns = 0};
 class Scene {
  public:
   Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1)
-      : truth_(events_, nodes),
+      : truth_(events_),
         link_(link),
         network_(events_, seed, nodes, [this](uint64_t to, const std::vector<std::byte>& datagram) {
           nodes_[to - 1]->receive(datagram);

@@ -39,11 +39,16 @@ EntryPtr ConsensusCluster::first_entry(uint64_t nodes) {
       .index = 1, .term = 1, .type = EntryType::change, .body = encode(configuration(nodes))});
 }
 
-ConsensusCluster::ConsensusCluster(uint64_t nodes, uint64_t seed, const ClusterFaults& faults)
+ConsensusCluster::ConsensusCluster(uint64_t nodes, uint64_t seed, const ClusterFaults& faults,
+                                   uint64_t spares)
     : random_(seed), faults_(faults) {
   agreed_.push_back(first_entry(nodes));
   for (uint64_t id = 1; id <= nodes; ++id) {
     nodes_[id].disk = agreed_;
+    restart(id);
+  }
+  for (uint64_t id = nodes + 1; id <= nodes + spares; ++id) {
+    nodes_[id];
     restart(id);
   }
 }
@@ -112,6 +117,7 @@ uint64_t ConsensusCluster::settle() {
     if (!leads) continue;
     const bool is_followed = std::all_of(nodes_.begin(), nodes_.end(), [&](auto& entry) {
       const auto& consensus = entry.second.consensus;
+      if (!at(leads).configuration().find(entry.first)) return true;
       return !consensus || (consensus->leader() && consensus->leader()->id == leads);
     });
     if (is_followed) return leads;
@@ -158,6 +164,9 @@ void ConsensusCluster::send(uint64_t from, Outgoing&& outgoing) {
   }
   if (const auto* result = std::get_if<AppendResult>(&outgoing.message))
     rejections_ += result->rejected != 0;
+  if (std::holds_alternative<VoteRequest>(outgoing.message) &&
+      !nodes_.at(from).consensus->configuration().has_voter(from))
+    fail("node " + std::to_string(from) + " asks for votes and is no voter");
   if (cut_.contains({from, outgoing.to})) return;
   const uint64_t copies = random_.below(100) < faults_.duplicate_percent ? 2 : 1;
   for (uint64_t i = 0; i < copies; ++i)
@@ -265,11 +274,13 @@ void ConsensusCluster::check_commit(uint64_t id) {
              name(*agreed_[index - 1]));
       continue;
     }
+    const Configuration& all = node.consensus->configuration();
     const auto disks = std::count_if(nodes_.begin(), nodes_.end(), [&](const auto& other) {
       const auto& disk = other.second.disk;
-      return disk.size() >= index && is_same(*disk[index - 1], *entry);
+      return all.has_voter(other.first) && disk.size() >= index &&
+             is_same(*disk[index - 1], *entry);
     });
-    if (static_cast<uint64_t>(disks) * 2 <= nodes_.size())
+    if (static_cast<uint64_t>(disks) * 2 <= all.voters())
       fail("entry " + name(*entry) + " is committed and on " + std::to_string(disks) + " disks");
     agreed_.push_back(entry);
   }

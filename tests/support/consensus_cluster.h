@@ -2,8 +2,9 @@
 // transport, the journal and the book are not here.
 //
 // After every event it is checked that a term has one leader, that a node gives one vote per term,
-// that commit indices never fall, that what is committed is the same everywhere, and that a leader
-// commits only what a majority of disks has.
+// that commit indices never fall, that what is committed is the same everywhere, that a leader
+// commits only what a majority of the voters' disks has, and that who is no voter stands for no
+// election.
 #pragma once
 
 #include <deque>
@@ -25,12 +26,14 @@ struct ClusterFaults {
 
 class ConsensusCluster {
  public:
-  ConsensusCluster(uint64_t nodes, uint64_t seed, const ClusterFaults& faults = {});
+  // Behind the voters so many that are no members, and have nothing.
+  ConsensusCluster(uint64_t nodes, uint64_t seed, const ClusterFaults& faults = {},
+                   uint64_t spares = 0);
 
   // One millisecond: messages, disks, then timeouts that are due.
   void tick();
   void run(int64_t ms);
-  // Runs until there is a leader that all nodes that are up follow. 0: not within 10 s.
+  // Runs until there is a leader that all its members that are up follow. 0: not within 10 s.
   uint64_t settle();
 
   replicate::Consensus& at(uint64_t node) { return *nodes_.at(node).consensus; }
@@ -46,6 +49,7 @@ class ConsensusCluster {
   // What is committed and on disk goes, up to `index`.
   void compact(uint64_t node, uint64_t index);
   void cut(uint64_t from, uint64_t to) { cut_.insert({from, to}); }
+  void join(uint64_t a, uint64_t b) { cut_.erase({a, b}), cut_.erase({b, a}); }
   void isolate(uint64_t node);
   void heal() { cut_.clear(); }
   void hold_disk(uint64_t node, bool held) { nodes_.at(node).is_disk_held = held; }

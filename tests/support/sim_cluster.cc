@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/book_impl.h"
+#include "support/sim_members.h"
 #include "support/twin.h"
 
 namespace casbook::test {
@@ -37,9 +38,10 @@ class Cluster {
       : options_(options),
         random_(options.seed * 0x9e3779b97f4a7c15),
         events_(options.is_traced),
-        node_count_(random_.one_in(4) ? 5 : 3),
-        truth_(events_, node_count_),
-        network_(events_, random_.next(), node_count_,
+        voter_count_(random_.one_in(4) ? 5 : 3),
+        spare_count_(random_.one_in(2) || options.must_change ? 2 : 0),
+        truth_(events_),
+        network_(events_, random_.next(), voter_count_ + spare_count_,
                  [this](uint64_t to, const std::vector<std::byte>& datagram) {
                    nodes_[to - 1]->receive(datagram);
                  }) {}
@@ -83,18 +85,20 @@ class Cluster {
   void check_answer(const SimAnswer& answer);
   void check_books();
   void check_book(SimNode& node, const SimNode& other);
+  bool is_member(const SimNode& node) { return members_->is_member(node.id()); }
   SimReport report();
 
   const SimOptions options_;
   Random random_;
   SimEvents events_;
-  const uint64_t node_count_;
+  const uint64_t voter_count_, spare_count_;
   SimTruth truth_;
   ScratchDirectory directory_;
   SimNetwork network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::unique_ptr<SimPayers> payers_;
   std::unique_ptr<SimFaults> faults_;
+  std::unique_ptr<SimMembers> members_;
   int64_t progress_ns_ = 0;
 };
 
@@ -125,11 +129,11 @@ void Cluster::begin() {
   const bool is_multicast = !random_.one_in(5);
   const uint64_t memory_bytes = random_.one_in(3) ? 4 << 10 : 64 << 20;
   const uint64_t entry_bytes = random_.one_in(3) ? 1 << 10 : 32 << 10;
-  for (uint64_t id = 1; id <= node_count_; ++id)
+  for (uint64_t id = 1; id <= voter_count_ + spare_count_; ++id)
     nodes_.push_back(std::make_unique<SimNode>(
         events_, network_, truth_,
         SimNodeOptions{.id = id,
-                       .nodes = node_count_,
+                       .nodes = voter_count_,
                        .seed = random_.next(),
                        .memory_bytes = memory_bytes,
                        .entry_bytes_max = entry_bytes,
@@ -148,6 +152,7 @@ void Cluster::begin() {
       SimPayersOptions{
           .seed = random_.next(), .pause_ns = (5 + some(30)) * kSimMs, .bug = options_.bug});
   faults_ = std::make_unique<SimFaults>(events_, network_, nodes_, random_.next());
+  members_ = std::make_unique<SimMembers>(events_, nodes_, random_.next());
   for (auto& node : nodes_) {
     node->set_peers([this](uint64_t other) { return nodes_[other - 1].get(); });
     node->on_power_lost = [this, id = node->id()] { payers_->lose_host(id); };
@@ -156,6 +161,7 @@ void Cluster::begin() {
   payers_->begin();
   const SimWeights weights = weights_of(random_);
   const int64_t pause_ms = options_.is_rough ? 50 + some(150) : 60 + some(400);
+  if (spare_count_ != 0) members_->begin((100 + some(600)) * kSimMs);
   events_.after(kSimSecond / 2,
                 [this, weights, pause_ms] { faults_->begin(weights, pause_ms * kSimMs); });
 }
@@ -169,13 +175,19 @@ void Cluster::heal() {
       run_until(healed + kProgressNs, [&] { return payers_->first_durable_since(healed) != 0; });
   if (!progresses) return truth_.fail("no payment is durable 5 s after everything is well");
   progress_ns_ = payers_->first_durable_since(healed) - healed;
+  members_->end();
+  if (spare_count_ != 0 &&
+      !run_until(events_.now() + kProgressNs, [&] { return members_->can_change(); }))
+    return truth_.fail("no change of members is made 5 s after everything is well: " +
+                       members_->last_error());
   run_until(events_.now() + kSimSecond / 2);
   payers_->finish();
   const bool is_done = run_until(events_.now() + kProgressNs, [&] { return payers_->is_idle(); });
   if (!is_done) return truth_.fail("a payment has no answer 5 s after everything is well");
   const bool is_even = run_until(events_.now() + kProgressNs, [&] {
-    return std::all_of(nodes_.begin(), nodes_.end(),
-                       [](const auto& node) { return node->has_all_applied(); });
+    return std::all_of(nodes_.begin(), nodes_.end(), [this](const auto& node) {
+      return !is_member(*node) || node->has_all_applied();
+    });
   });
   if (is_even) return;
   std::string what = "the nodes do not come to the same 5 s after everything is well";
@@ -193,7 +205,7 @@ void Cluster::end() {
   run_until(events_.now() + kQuietNs);
   uint64_t repaired_now = 0;
   for (auto& node : nodes_) {
-    if (node->replicator().term() != term)
+    if (node->replicator().term() > term || (is_member(*node) && node->replicator().term() < term))
       truth_.fail("there are elections though everything is well");
     repaired_now += node->repair_bytes();
   }
@@ -225,6 +237,7 @@ void Cluster::check_books() {
     if (node->is_leading()) leader = node.get();
   if (!leader) return truth_.fail("nobody leads though everything is well");
   for (auto& node : nodes_) {
+    if (!is_member(*node)) continue;
     if (node.get() != leader) check_book(*node, *leader);
     auto core = api::open_core(node->directory(), SimBook::kName, arena::Access::read_only);
     if (!core) return truth_.fail("a book cannot be read: " + core.error().message());
@@ -256,13 +269,15 @@ SimReport Cluster::report() {
                    .seed = options_.seed,
                    .trace_hash = events_.hash(),
                    .events = events_.count(),
-                   .nodes = node_count_,
+                   .nodes = voter_count_,
                    .payments = truth_.payments(),
                    .answers = payers_->answers().size(),
                    .terms = truth_.end().term(),
                    .excused = truth_.excused(),
                    .slept = payers_->counts().slept,
                    .undone = payers_->counts().undone,
+                   .changes = members_->made(),
+                   .members = members_->count(),
                    .confirmed = payers_->counts().confirmed,
                    .guarded = payers_->counts().guarded,
                    .replayed = payers_->counts().replayed,
@@ -282,10 +297,11 @@ std::string describe(const SimReport& r) {
   char text[512];
   std::snprintf(
       text, sizeof text,
-      "seed %llu: %llu nodes, %.1f s, %llu events, %llu payments, %llu answers, last term "
+      "seed %llu: %llu nodes, %llu changes to %llu members, %.1f s, %llu events, %llu payments, %llu answers, last term "
       "%llu, %llu undone, %llu replayed, %llu slept, %llu confirmed, %llu guarded, %llu "
       "copies, %llu excused, lost %llu bytes, repaired %llu, well after %.0f ms, trace %016llx",
       static_cast<unsigned long long>(r.seed), static_cast<unsigned long long>(r.nodes),
+      static_cast<unsigned long long>(r.changes), static_cast<unsigned long long>(r.members),
       static_cast<double>(r.virtual_ns) / 1e9, static_cast<unsigned long long>(r.events),
       static_cast<unsigned long long>(r.payments), static_cast<unsigned long long>(r.answers),
       static_cast<unsigned long long>(r.terms), static_cast<unsigned long long>(r.undone),

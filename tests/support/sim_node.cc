@@ -121,7 +121,9 @@ Result<void> SimNode::open() {
     has_book = true;
     shape = book_.shape();
   }
-  auto log = RaftLog::open(storage_, state_.journal_id, shape, sim_configuration(options_.nodes),
+  const bool joins = options_.id > options_.nodes;
+  const auto first = joins ? replicate::Configuration{} : sim_configuration(options_.nodes);
+  auto log = RaftLog::open(storage_, state_.journal_id, shape, first,
                            {.appender = {.segment_bytes = kSegmentBytes, .buffers = 2},
                             .memory_bytes = options_.memory_bytes});
   if (!log) return log.error();
@@ -148,12 +150,9 @@ Result<void> SimNode::open() {
 Result<replicate::ReplicatorOptions> SimNode::node_options() {
   replicate::ReplicatorOptions options;
   options.configuration = sim_configuration(options_.nodes);
-  for (const replicate::Server& server : options.configuration.servers) {
-    if (server.id == options_.id)
-      options.self = server;
-    else
-      options.transport.peers.push_back(server.id);
-  }
+  const auto all = sim_configuration(std::max(options_.id, options_.nodes));
+  options.self = all.servers[options_.id - 1];
+  options.transport.address = options.self.address;
   const uint64_t boot = random_.next() | 1;
   options.consensus.election_timeout_ms = 150;
   options.consensus.heartbeat_ms = 30;
@@ -247,6 +246,13 @@ void SimNode::receive(const std::vector<std::byte>& datagram) {
   auto done = node_->receive(datagram, events_.now());
   if (done) done = collect_all();
   settle(done);
+}
+
+Result<uint64_t> SimNode::ask(const replicate::MemberRequest& request) {
+  enter();
+  auto ticket = node_->ask(request, events_.now());
+  schedule();
+  return ticket;
 }
 
 void SimNode::demand() {
@@ -479,7 +485,10 @@ void SimNode::observe_told() {
   if (quorum == quorum_seen_) return;
   quorum_seen_ = quorum;
   const uint64_t index = log_->index_of(quorum.lsn());
-  truth_.told_quorum(quorum, index, log_->term_at(index));
+  std::vector<uint64_t> voters;
+  for (const replicate::Server& server : node_->configuration().servers)
+    if (server.is_voter()) voters.push_back(server.id);
+  truth_.told_quorum(quorum, index, log_->term_at(index), std::move(voters));
 }
 
 void SimNode::schedule() {

@@ -16,7 +16,7 @@
 namespace casbook::test {
 
 struct SimNodeOptions {
-  uint64_t id = 1, nodes = 3, seed = 1;
+  uint64_t id = 1, nodes = 3, seed = 1;  // those up to `nodes` are members from the beginning
   uint64_t memory_bytes = 64 << 20;  // of entries, in the log
   uint64_t entry_bytes_max = 32 << 10;
   uint64_t window_entries = 4096;
@@ -45,6 +45,9 @@ class SimNode {
   void jump_wall_clock(int64_t ms) { wall_offset_ms_ += ms; }
 
   void receive(const std::vector<std::byte>& datagram);
+  // What an operator asks of the daemon; see Replicator::ask().
+  Result<uint64_t> ask(const replicate::MemberRequest& request);
+  std::optional<Result<void>> take_answer(uint64_t ticket) { return node_->take_answer(ticket); }
   // Somebody who pays waits for an answer.
   void demand();
   // Between these, clocks are this host's.
@@ -52,6 +55,7 @@ class SimNode {
 
   uint64_t id() const { return options_.id; }
   bool is_up() const { return node_ != nullptr; }
+  uint64_t life() const { return life_; }  // of the daemon: tickets are of one
   bool is_powered() const { return is_powered_; }
   SimBook& book() { return book_; }
   const std::string& directory() const { return options_.directory; }

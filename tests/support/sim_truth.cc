@@ -68,12 +68,11 @@ void SimTruth::on_committed(uint64_t node, const LogEntry& entry) {
 }
 
 void SimTruth::on_restarted() {
-  const uint64_t majority = nodes_ / 2 + 1;
   for (auto& [lsn, told] : quorum_told_) {
     if (told.is_excused || has(told.position)) continue;
     uint64_t count = 0;
-    for (uint64_t node = 1; node <= nodes_; ++node) count += holds_(node, told.index, told.term);
-    told.is_excused = count < majority;
+    for (const uint64_t node : told.voters) count += holds_(node, told.index, told.term);
+    told.is_excused = count <= told.voters.size() / 2;
   }
 }
 
@@ -167,20 +166,22 @@ void SimTruth::told_durable(Position position) {
          (position.lsn() <= end().lsn() ? " with another record there" : ""));
 }
 
-void SimTruth::told_quorum(Position position, uint64_t index, uint64_t term) {
+void SimTruth::told_quorum(Position position, uint64_t index, uint64_t term,
+                           std::vector<uint64_t> voters) {
   if (position.value == 0 || has(position)) return;
   // Told late, by a leader that does not know yet that others went on without those that crashed.
   const bool is_undone = position.lsn() <= records_.size();
-  if (is_undone && !had_majority(index, term))
+  Told told{position, index, term, std::move(voters), is_undone};
+  if (is_undone && !had_majority(told))
     return fail(text(position) + " was told to be in a majority's memory, and never was");
-  quorum_told_.try_emplace(position.lsn(), Told{position, index, term, is_undone});
+  quorum_told_.try_emplace(position.lsn(), std::move(told));
 }
 
-bool SimTruth::had_majority(uint64_t index, uint64_t term) const {
+bool SimTruth::had_majority(const Told& told) const {
   uint64_t count = 0;
-  for (uint64_t node = 1; node <= nodes_; ++node)
-    count += holds_(node, index, term) || lost_(node, index, term);
-  return count > nodes_ / 2;
+  for (const uint64_t node : told.voters)
+    count += holds_(node, told.index, told.term) || lost_(node, told.index, told.term);
+  return count > told.voters.size() / 2;
 }
 
 void SimTruth::told_undone(Position position) {

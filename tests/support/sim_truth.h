@@ -27,7 +27,7 @@ namespace casbook::test {
 
 class SimTruth {
  public:
-  SimTruth(SimEvents& events, uint64_t nodes) : events_(events), nodes_(nodes) {}
+  explicit SimTruth(SimEvents& events) : events_(events) {}
 
   // The first violation; empty: none.
   const std::string& violation() const { return violation_; }
@@ -52,7 +52,8 @@ class SimTruth {
 
   // --- callers ---
   void told_durable(Position position);
-  void told_quorum(Position position, uint64_t index, uint64_t term);
+  // `voters`: those of whom it was a majority.
+  void told_quorum(Position position, uint64_t index, uint64_t term, std::vector<uint64_t> voters);
   void told_undone(Position position);
   // Of a commit just made, which may be undone yet: no other has it, ever.
   void told_token(Position token);
@@ -86,10 +87,11 @@ class SimTruth {
   struct Told {
     Position position;
     uint64_t index = 0, term = 0;
+    std::vector<uint64_t> voters{};
     bool is_excused = false;
   };
   // At the moment, or before crashes took it.
-  bool had_majority(uint64_t index, uint64_t term) const;
+  bool had_majority(const Told& told) const;
   void take_records(const replicate::LogEntry& entry);
   void take_record(std::span<const uint64_t> words);
   void take_change(const log::Record& record, const log::Change& change, int64_t& sum);
@@ -98,7 +100,6 @@ class SimTruth {
   static uint64_t key(commit::Unit unit, uint32_t word) { return unit << 8 | word; }
 
   SimEvents& events_;
-  const uint64_t nodes_;
   Holds holds_, lost_;
   std::string violation_;
   std::optional<book::Tables> tables_;

@@ -27,7 +27,7 @@ TEST(ConsensusConfiguration, RefusesWhatCannotVote) {
     return checked ? "" : checked.error().detail;
   };
   EXPECT_EQ(detail({{1, "a"}, {2, "b"}}), "");
-  EXPECT_THAT(detail({{1, "a"}}), HasSubstr("1 servers; expected 2 to 9"));
+  EXPECT_THAT(detail({{1, "a"}}), HasSubstr("1 voters of 1 members; expected 2 voters"));
   EXPECT_THAT(detail({{0, "a"}, {2, "b"}}), HasSubstr("ascending"));
   EXPECT_THAT(detail({{2, "a"}, {2, "b"}}), HasSubstr("ascending"));
   EXPECT_THAT(detail({{1, "a"}, {2, "a"}}), HasSubstr("twice"));

@@ -99,7 +99,8 @@ class ClusterMembers : public testing::Test {
   static std::string roles(const Ended& ended) {
     std::string text;
     if (ended.exit_code != 0) return "exit " + std::to_string(ended.exit_code) + ": " + ended.err;
-    for (const Json& member : ended.object().at("members"))
+    const Json answer = ended.object();
+    for (const Json& member : answer.at("members"))
       text += (text.empty() ? "" : ", ") + std::to_string(member.at("id").get<int>()) + " " +
               member.at("role").get<std::string>();
     return text;

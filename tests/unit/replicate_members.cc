@@ -96,6 +96,7 @@ TEST(Add, JoinsThenVotesWhenItHasNearlyAll) {
 
 TEST(Add, BecomesAVoterThoughNobodyWaitsAnyMore) {
   Leader node;
+  node.last = node.commit = 1000;
   const auto ticket =
       node.ask({.kind = Kind::add, .id = 4, .address = kFourth, .until_ns = node.now + kMs});
   node.take(node.next());

@@ -153,6 +153,7 @@ class Replicator {
   void on_received(uint64_t from, const Received& received);
   void on_offer(uint64_t from, const Offer& offer);
   void note_lag(const Follower& follower);
+  void offer_copies(std::vector<Outgoing>& messages) const;
   void spare_laggards(std::vector<Outgoing>& messages);
   Follower* find_follower(uint64_t node);
   void note_result(uint64_t from, const AppendResult& result);

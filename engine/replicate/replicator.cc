@@ -285,6 +285,17 @@ void Replicator::note_lag(const Follower& follower) {
   if (index != 0) laggards_.note(follower.id, log_.bytes_behind(index), now_ns_);
 }
 
+// Who waits for entries that the log has lost since it was told of them rejects nothing: consensus
+// does not learn of it (found by the simulator, seed 22).
+void Replicator::offer_copies(std::vector<Outgoing>& messages) const {
+  const uint64_t base = log_.base_index();
+  for (const Follower& follower : followers_) {
+    const uint64_t index = std::max(follower.received, consensus_->match_index(follower.id));
+    if (index != 0 && index < base && !base::mutated(Mutant::offer_dropped))
+      messages.push_back({follower.id, Offer{term_, base, log_.term_at(base)}});
+  }
+}
+
 // To those that are out of the stream no entries go, so they ask for none: they hear that the
 // leader is there, and that they may have a copy.
 void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
@@ -526,6 +537,7 @@ void Replicator::begin_round() {
   std::vector<Outgoing> questions;
   for (const Follower& follower : followers_)
     questions.push_back({follower.id, Received{term_, 0, round_}});
+  offer_copies(questions);
   transport_->send(questions, now_ns_);
 }
 

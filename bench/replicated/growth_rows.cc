@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "replicated/cluster_payers.h"
-#include "replicated/raw_link.h"
 #include "replicated/rows.h"
 
 namespace casbook::bench {
@@ -81,23 +80,6 @@ void add_absence(ServedCluster& cluster, double seconds, Table& table) {
       {what, std::to_string(lacks), figure(took), per_second(static_cast<double>(lacks) / took)});
 }
 
-// A fourth host begins with a copy.
-void add_copy(const Hosts& hosts, ServedCluster& cluster, const Effort& effort, Table& table) {
-  const double link = raw_link_rate(hosts, effort.seconds);
-  const uint32_t leader = cluster.find_leader(), joining = cluster.hosts() + 1;
-  pay_together(cluster, leader, is_tiny(effort) ? 0.1 : 20);
-  const uint64_t lsn = cluster.lsn_of(leader), bytes_before = cluster.bytes_sent();
-  cluster.join(joining);
-  const double took = seconds_until([&] { return cluster.lsn_of(joining) >= lsn; });
-  const std::string what = "a new one, by a copy, nobody paying";
-  if (took == 0) return table.add({what, std::to_string(lsn), "skipped: not within 120 s"});
-  table.add({what, std::to_string(lsn), figure(took), per_second(static_cast<double>(lsn) / took)});
-  const auto bytes = static_cast<double>(cluster.bytes_sent() - bytes_before);
-  table.add({"bytes of it on the wire, beside one bare TCP stream of " + figure(link / 1e6) +
-                 " MB/s (both hosts on these processors)",
-             figure(bytes / 1e6) + " MB", "", figure(bytes / took / 1e6) + " MB/s"});
-}
-
 }  // namespace
 
 void add_growth_rows(const Place& place, const Effort& effort, Table& table) {
@@ -106,12 +88,11 @@ void add_growth_rows(const Place& place, const Effort& effort, Table& table) {
 }
 
 void add_absence_rows(const Place& place, const Effort& effort, Table& table) {
-  const Hosts hosts({.count = 4, .wire = Wire::bridge, .folder = place.folder("absence")});
+  const Hosts hosts({.wire = Wire::bridge, .folder = place.folder("absence")});
   if (!hosts.are_there()) return table.add({"skipped: " + hosts.why_not()});
-  ServedCluster cluster(hosts, shape_of(effort), 3);
+  ServedCluster cluster(hosts, shape_of(effort));
   if (const std::string why = cluster.serve(); !why.empty()) return table.add({"skipped: " + why});
   add_absence(cluster, is_tiny(effort) ? 0.3 : 60, table);
-  add_copy(hosts, cluster, effort, table);
 }
 
 }  // namespace casbook::bench

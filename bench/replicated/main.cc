@@ -73,8 +73,7 @@ void print_growth(const Place& place, const Options& options) {
                 "bytes on the wire"});
   add_growth_rows(place, options.effort, growth);
   growth.print();
-  Table absence(
-      {"a host that was away, or is new", "records behind", "seconds", "records per second"});
+  Table absence({"a host that was away", "records behind", "seconds", "records per second"});
   add_absence_rows(place, options.effort, absence);
   absence.print();
 }

@@ -25,7 +25,7 @@ void add_peer_rows(const Place& place, const Effort& effort, Table& table);
 
 // {followers, one caller durable p50, many in flight, CPU of the leader's daemon, of each other's}
 void add_growth_rows(const Place& place, const Effort& effort, Table& table);
-// {what, records, seconds, rate}: a host that was away, one that is new.
+// {what, records, seconds, rate}: a host that was away.
 void add_absence_rows(const Place& place, const Effort& effort, Table& table);
 
 inline std::string per_second(double rate) { return figure(rate / 1e3) + " k/s"; }

@@ -64,9 +64,16 @@ Leader read_leader(const ReplicationLines& lines) {
   return leader;
 }
 
+const char* member_role_name(uint64_t role) {
+  static constexpr const char* kNames[] = {"voter", "standby", "joining", "none"};
+  return kNames[std::min<uint64_t>(role, std::size(kNames) - 1)];
+}
+
 std::vector<NodeStatus> read_nodes(const ReplicationLines& lines, uint64_t leader) {
   std::vector<NodeStatus> nodes;
-  for (const arena::NodeLine& line : lines.nodes) {
+  const uint64_t roles = lines.member_roles.load_relaxed();
+  for (size_t i = 0; i < std::size(lines.nodes); ++i) {
+    const arena::NodeLine& line = lines.nodes[i];
     const uint64_t id = line.id.load_relaxed();
     if (id == 0) continue;
     nodes.push_back({.id = id,
@@ -74,7 +81,8 @@ std::vector<NodeStatus> read_nodes(const ReplicationLines& lines, uint64_t leade
                      .synced = {line.synced.load_relaxed()},
                      .heard_ms = static_cast<int64_t>(line.heard_ms.load_relaxed()),
                      .is_self = id == lines.node.load_relaxed(),
-                     .is_leader = id == leader});
+                     .is_leader = id == leader,
+                     .role = member_role_name(roles >> 4 * i & 15)});
   }
   return nodes;
 }
@@ -98,6 +106,7 @@ void read_counters(const ReplicationLines& lines, ClusterStatus& status) {
                {lines.dropped_foreign, status.dropped_foreign},
                {lines.dropped_malformed, status.dropped_malformed},
                {lines.dropped_newer, status.dropped_newer},
+               {lines.refused_disks, status.refused_disks},
                {lines.datagram_bytes, status.datagram_bytes}};
   for (const auto& pair : pairs) pair.to = pair.from.load_relaxed();
   status.unicast_fallback = lines.unicast_fallback.load_relaxed() != 0;

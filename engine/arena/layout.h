@@ -17,7 +17,7 @@ namespace casbook::arena {
 
 constexpr uint64_t kMagic = 0x6b6f6f6273616300;  // "\0casbook", little-endian
 // Bump when the meaning or place of any shared byte changes.
-constexpr uint32_t kFormatVersion = 6;
+constexpr uint32_t kFormatVersion = 7;
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * 1024 * 1024;
 
@@ -170,7 +170,8 @@ enum class ReplicaRole : uint64_t {
   sealed = 3,
   quarantined = 4
 };
-constexpr uint32_t kNodesMax = 5;
+constexpr uint32_t kNodesMax = 7;
+enum class MemberRole : uint64_t { voter = 0, standby = 1, joining = 2, none = 3 };
 
 // A node of the cluster, this one too. Statistics, but id.
 struct NodeLine {
@@ -207,15 +208,17 @@ struct ReplicationLines {
   DurationLine wait;                    // of callers for `quorum`; writer: callers
   base::AtomicU64 digests;              // of the leader, that this book was compared with or made
   base::AtomicU64 digest_position;      // of the last of these that was equal, or was made
-  base::AtomicU64 reserved_tail[4];
+  base::AtomicU64 member_roles;         // MemberRole of nodes[i]: bits 4i .. 4i + 3
+  base::AtomicU64 refused_disks;        // nodes met with another disk than their id had before
+  base::AtomicU64 reserved_tail[2];
 };
 static_assert(std::is_standard_layout_v<ReplicationLines> &&
               std::has_unique_object_representations_v<ReplicationLines>);
 static_assert(offsetof(ReplicationLines, quorum) == 64);
 static_assert(offsetof(ReplicationLines, leader_address) == 128);
 static_assert(offsetof(ReplicationLines, nodes) == 192);
-static_assert(offsetof(ReplicationLines, bytes_received) == 352);
-static_assert(offsetof(ReplicationLines, wait) == 448 && sizeof(ReplicationLines) == 704);
+static_assert(offsetof(ReplicationLines, bytes_received) == 416);
+static_assert(offsetof(ReplicationLines, wait) == 512 && sizeof(ReplicationLines) == 768);
 
 constexpr uint64_t kReplicationOffset = kJournalOffset + sizeof(JournalLines);
 

@@ -2,6 +2,8 @@
 // those that it starts; one may live inside another.
 #pragma once
 
+#include <initializer_list>
+
 #include <signal.h>
 #include <time.h>
 

@@ -5,7 +5,6 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 #include "replicate/raft_entries.h"
 #include "replicate/raft_messages.h"
 #include "replicate/term_ranges.h"
@@ -482,7 +481,7 @@ Result<Update> Consensus::Impl::receive_append(uint64_t from, const AppendEntrie
 Result<void> Consensus::Impl::settle_before(const RaftShimMessage& head, const EntryPtr& first,
                                             int64_t now_ms, Update& out) {
   const bool is_next = terms.of(head.prev_index) == head.prev_term;
-  if (!is_next || mutated(mutants::consensus_change_forgotten)) return {};
+  if (!is_next || mutated(Mutant::consensus_change_forgotten)) return {};
   return settle_changes(first->index - 1, now_ms, out);
 }
 
@@ -553,7 +552,7 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
   if (is_change(entry)) {
     if (const auto sound = impl.check_change(*entry); !sound) return sound.error();
     Update nothing;  // the seeded bug: libraft is told what is not so
-    if (mutated(mutants::consensus_changes_overlap))
+    if (mutated(Mutant::consensus_changes_overlap))
       (void)impl.settle_changes(impl.terms.last_index(), now_ms, nothing);
   }
   impl.in_raft.assign({&entry, 1});
@@ -573,10 +572,10 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
 Result<void> Consensus::Impl::check_change(const LogEntry& entry) const {
   if (const auto sound = decode_configuration(entry.body); !sound)
     return bad("change: " + sound.error().detail);
-  const bool is_begun = terms.of(commit) == term() || mutated(mutants::consensus_change_early);
+  const bool is_begun = terms.of(commit) == term() || mutated(Mutant::consensus_change_early);
   if (!is_begun) return bad("change of configuration: no entry of this term is committed yet");
   const bool is_over =
-      changes.back().index <= commit || mutated(mutants::consensus_changes_overlap);
+      changes.back().index <= commit || mutated(Mutant::consensus_changes_overlap);
   return is_over ? Result<void>() : error_of(kRaftShimChangePending);
 }
 

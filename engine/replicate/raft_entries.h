@@ -3,7 +3,6 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 #include "replicate/consensus.h"
 #include "replicate/raft_shim.h"
 
@@ -15,7 +14,7 @@ inline bool is_change(const EntryPtr& entry) { return entry->type == journal::En
 class RaftConfiguration {
  public:
   explicit RaftConfiguration(const Configuration& from) {
-    const bool do_all_vote = base::mutated(mutants::consensus_standby_votes);
+    const bool do_all_vote = base::mutated(base::Mutant::consensus_standby_votes);
     for (const Server& server : from.servers)
       servers_.push_back({server.id, server.address.c_str(), server.is_voter() || do_all_vote});
     all_ = {servers_.data(), static_cast<unsigned>(servers_.size())};

@@ -80,6 +80,12 @@ void ReferenceStream::pop_front_until(uint64_t index) {
   while (!ages_.empty() && ages_.front().last_index <= index) ages_.pop_front();
 }
 
+void ReferenceStream::forget_before(uint64_t term) {
+  if (term_ >= term) return;
+  end_ = next_ - 1;
+  runs_.clear(), ages_.clear();
+}
+
 std::optional<AppendEntries> ReferenceStream::hand_over(const Find& find) {
   if (!is_owed() && !has_news_) return std::nullopt;
   AppendEntries message{.version = version_,

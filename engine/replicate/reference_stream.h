@@ -34,6 +34,8 @@ class ReferenceStream {
   static constexpr uint32_t kHandOverMax = 1024;  // entries of one AppendEntries
 
   void refer(const ReferenceFrame& reference, int64_t now_ns);
+  // Another leads in that term: what this one referred to in an earlier one is not waited for.
+  void forget_before(uint64_t term);
   // The entries from the front on that are there; none too, once after each reference: it is a
   // heartbeat in any case. Nothing: nothing new to tell.
   std::optional<AppendEntries> hand_over(const Find& find);

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 
 namespace casbook::replicate {
 
@@ -286,6 +285,17 @@ void Replicator::note_lag(const Follower& follower) {
   if (index != 0) laggards_.note(follower.id, log_.bytes_behind(index), now_ns_);
 }
 
+// Who waits for entries that the log has lost since it was told of them rejects nothing: consensus
+// does not learn of it (found by the simulator, seed 22).
+void Replicator::offer_copies(std::vector<Outgoing>& messages) const {
+  const uint64_t base = log_.base_index();
+  for (const Follower& follower : followers_) {
+    const uint64_t index = std::max(follower.received, consensus_->match_index(follower.id));
+    if (index != 0 && index < base && !base::mutated(Mutant::offer_dropped))
+      messages.push_back({follower.id, Offer{term_, base, log_.term_at(base)}});
+  }
+}
+
 // To those that are out of the stream no entries go, so they ask for none: they hear that the
 // leader is there, and that they may have a copy.
 void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
@@ -474,7 +484,7 @@ uint64_t Replicator::majority_of(std::vector<uint64_t> values) const {
 uint64_t Replicator::quorum_index() const {
   const uint64_t commit = consensus_->commit_index();
   if (role_ != Role::leader) return commit;
-  const bool do_all_count = base::mutated(mutants::quorum_counts_standby);
+  const bool do_all_count = base::mutated(Mutant::quorum_counts_standby);
   std::vector<uint64_t> received;
   if (is_voter()) received.push_back(log_.last_index());
   for (const Follower& follower : followers_) {
@@ -532,6 +542,7 @@ void Replicator::begin_round() {
   std::vector<Outgoing> questions;
   for (const Follower& follower : followers_)
     if (follower.is_voter) questions.push_back({follower.id, Received{term_, 0, round_}});
+  offer_copies(questions);
   transport_->send(questions, now_ns_);
 }
 

@@ -199,6 +199,7 @@ class Replicator {
   void on_received(uint64_t from, const Received& received);
   void on_offer(uint64_t from, const Offer& offer);
   void note_lag(const Follower& follower);
+  void offer_copies(std::vector<Outgoing>& messages) const;
   void spare_laggards(std::vector<Outgoing>& messages);
   bool take_digest_talk(uint64_t from, Message& message);
   void on_digest_answer(uint64_t from, const DigestAnswer& answer);

@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 #include "replicate/replicator.h"
 
 namespace casbook::replicate {
@@ -47,7 +46,7 @@ Result<void> Replicator::keep_configuration(uint64_t index, const Configuration&
   if (index <= kept_.index || configuration.servers.empty()) return {};
   std::vector<std::byte> body = encode(configuration);
   if (body == kept_.body) return {};
-  if (index > 1 && base::mutated(mutants::configuration_not_kept)) return {};
+  if (index > 1 && base::mutated(base::Mutant::configuration_not_kept)) return {};
   journal::KeptConfiguration next{.journal_id = state_.journal_id,
                                   .index = index,
                                   .term = log_.term_at(index),

@@ -196,7 +196,9 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
           if constexpr (std::is_same_v<T, DataFrame>) {
             take_data(f);
           } else if constexpr (std::is_same_v<T, ReferenceFrame>) {
-            if (is_for_us(header, f) && is_in_order()) session.references.refer(f, now_ns);
+            if (!is_for_us(header, f) || !is_in_order()) return;
+            session.references.refer(f, now_ns);
+            for (PeerSession& other : sessions) other.references.forget_before(f.term);
           } else if constexpr (is_message<T>) {
             if (header.destination == kToAll)
               ++counts.dropped_malformed;

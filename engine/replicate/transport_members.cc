@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 #include "replicate/transport_impl.h"
 
 namespace casbook::replicate {
@@ -21,7 +20,7 @@ void Transport::Impl::set_peers(std::span<const uint64_t> peers, int64_t now_ns)
   const auto is_one = [&](uint64_t node) { return std::ranges::find(peers, node) != peers.end(); };
   for_each(present & ~guests, [&](uint32_t peer) {
     const uint64_t node = sessions[peer].node();
-    if (is_one(node) || base::mutated(mutants::transport_hears_removed)) return;
+    if (is_one(node) || base::mutated(base::Mutant::transport_hears_removed)) return;
     drop_peer(peer);
     removed.push_back(node);
     if (removed.size() > kRemovedMax) removed.pop_front();

@@ -294,7 +294,12 @@ void get(Reader& in, Offer& frame) {
                         frame.term <= kTermMax;
   if (!is_sound) in.refuse();
 }
-void get(Reader& in, ProbeFrame& frame) { frame.padding = static_cast<uint32_t>(in.rest().size()); }
+void get(Reader& in, ProbeFrame& frame) {
+  const auto zeros = in.rest();
+  frame.padding = static_cast<uint32_t>(zeros.size());
+  for (const std::byte byte : zeros)
+    if (byte != std::byte{0}) return in.refuse();
+}
 void get(Reader& in, ProbeSeenFrame& frame) { in.get(frame.bytes); }
 void get(Reader& in, Digest& frame) {
   uint8_t blocks;

@@ -15,6 +15,9 @@ struct NodeStatus {
   Position synced{};      // and on disk
   int64_t heard_ms = 0;   // wall clock; 0: never
   bool is_self = false, is_leader = false;
+  // voter; standby: it follows, and counts for nothing; joining: until it has nearly all, then it
+  // is a voter; none: no member.
+  std::string role = "voter";
 };
 
 struct ClusterStatus {
@@ -38,6 +41,7 @@ struct ClusterStatus {
   uint64_t payload_sent = 0, repairs_asked = 0, repairs_sent = 0, repair_bytes = 0;
   uint64_t dropped_forged = 0, dropped_replayed = 0, dropped_foreign = 0, dropped_malformed = 0;
   uint64_t dropped_newer = 0;     // of a newer version: a node of another release, upgrade this one
+  uint64_t refused_disks = 0;     // nodes met with another disk than their id had before
   uint64_t datagram_bytes = 0;    // sent in one piece at most: by the narrowest path to a node
   bool unicast_fallback = false;  // multicast is silent: data goes to each node by itself
   std::vector<NodeStatus> nodes{};

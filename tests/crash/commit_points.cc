@@ -63,7 +63,8 @@ INSTANTIATE_TEST_SUITE_P(Each, CommitPoints, testing::ValuesIn(scenarios()),
 
 // Of the journal and its daemon: crash/daemon_death.cc, which has a list of its own.
 bool is_of_the_daemon(std::string_view name) {
-  for (const std::string_view prefix : {"segment_", "entry_", "serve_", "recover_", "checkpoint_", "apply_", "replace_", "follower_arena_"})
+  for (const std::string_view prefix : {"segment_", "entry_", "serve_", "recover_", "checkpoint_",
+                                        "apply_", "replace_", "follower_arena_", "copy_"})
     if (name.starts_with(prefix)) return true;
   return false;
 }

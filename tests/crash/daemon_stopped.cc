@@ -40,6 +40,7 @@ TEST(DaemonStopped, HoldsUpNoPaymentOfLevelMemory) {
     const auto point = static_cast<FaultPoint>(i);
     // Passed while nobody can pay: the book has no name, or is closed; or by a node of a cluster.
     if (point == FaultPoint::serve_after_state || point == FaultPoint::follower_arena_filled ||
+        (point >= FaultPoint::copy_whole && point <= FaultPoint::copy_before_unmark) ||
         (point >= FaultPoint::recover_after_load && point <= FaultPoint::recover_before_rename))
       continue;
     SCOPED_TRACE(base::fault_point_name(point));

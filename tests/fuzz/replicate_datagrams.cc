@@ -209,7 +209,7 @@ TEST(ReplicateDatagrams, DecodeToWhatEncodesToTheSameBytes) {
       if (random.one_in(2)) bytes[random.below(bytes.size())] ^= std::byte{1};
       FrameReader reader(bytes);
       const auto back = reader.next();
-      if (!back || std::holds_alternative<ProbeFrame>(*back)) continue;  // of a probe any bytes do
+      if (!back) continue;
       Bytes again(encoded_bytes(*back));
       encode(*back, again.data());
       ASSERT_TRUE(std::equal(again.begin(), again.end(), bytes.begin()));

@@ -37,7 +37,8 @@ class Chaos {
                   length_ns = static_cast<int64_t>(seconds_) * 1'000'000'000;
     const auto goes_on = [&] {
       const int64_t passed_ns = monotonic_ns() - begin_ns;
-      return passed_ns < length_ns || (!is_worth_its_name() && passed_ns < length_ns * kLonger);
+      return passed_ns < length_ns ||
+             (!is_worth_its_name() && passed_ns < length_ns * int64_t{kLonger});
     };
     check();  // opens the accounts
     while (goes_on() && !testing::Test::HasFailure()) {

@@ -222,7 +222,8 @@ class ClusterVersions : public ClusterLife {
   std::string newest(uint32_t host, const std::string& prefix) {
     std::string name;
     for (const auto& entry : fs::directory_iterator(load.hosts().disk(host) + "/journal"))
-      if (entry.path().filename().string().starts_with(prefix))
+      if (entry.path().filename().string().starts_with(prefix) &&
+          entry.path().extension() != ".new")
         name = std::max(name, entry.path().string());
     return name;
   }

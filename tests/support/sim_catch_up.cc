@@ -98,7 +98,7 @@ bool SimNode::can_reach(const SimNode& other) const {
 }
 
 void SimNode::look_for_copy() {
-  if (copying_ || events_.now() < next_copy_ns_) return;
+  if (copying_ || !book_.is_open() || events_.now() < next_copy_ns_) return;
   const auto wanted = node_->catch_up_wanted();
   SimNode* const from = wanted && peers_ ? peers_(wanted->leader.id) : nullptr;
   if (!from || !from->is_up() || events_.now() < from->stopped_until_ || !can_reach(*from)) return;

@@ -10,7 +10,6 @@
 #include <gtest/gtest.h>
 
 #include "base/probe.h"
-#include "replicate/member_mutants.h"
 #include "support/consensus_cluster.h"
 
 namespace casbook::test {
@@ -108,7 +107,7 @@ std::vector<uint64_t> voters_after_a_cut() {
 
 TEST(ChangeCutOff, LeavesTheOneBeforeInForce) {
   EXPECT_THAT(voters_after_a_cut(), UnorderedElementsAre(1, 2, 4));
-  const WithMutant mutant(mutants::consensus_change_forgotten);
+  const WithMutant mutant(Mutant::consensus_change_forgotten);
   EXPECT_THAT(voters_after_a_cut(), UnorderedElementsAre(1, 2)) << "libraft's own way";
 }
 
@@ -161,7 +160,7 @@ std::string change_of_a_leader_that_has_not_begun() {
 
 TEST(ChangeTooEarly, IsRefused) {
   EXPECT_EQ(change_of_a_leader_that_has_not_begun(), "");
-  const WithMutant mutant(mutants::consensus_change_early);
+  const WithMutant mutant(Mutant::consensus_change_early);
   EXPECT_NE(change_of_a_leader_that_has_not_begun(), "");
 }
 
@@ -434,8 +433,8 @@ TEST_P(ChangeMutants, AreSeenByChance) {
 INSTANTIATE_TEST_SUITE_P(
     All, ChangeMutants,
     testing::Values(Seeded{Mutant::consensus_change_mid_batch, "change_mid_batch"},
-                    Seeded{mutants::consensus_changes_overlap, "changes_overlap"},
-                    Seeded{mutants::consensus_standby_votes, "standby_votes"}),
+                    Seeded{Mutant::consensus_changes_overlap, "changes_overlap"},
+                    Seeded{Mutant::consensus_standby_votes, "standby_votes"}),
     [](const auto& given) { return std::string(given.param.name); });
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "base/probe.h"
 #include "journal/configuration_file.h"
-#include "replicate/member_mutants.h"
 #include "replicate/replicator.h"
 #include "support/consensus_cluster.h"
 #include "support/faulty_storage.h"
@@ -255,7 +254,7 @@ TEST(KeptConfiguration, OutlivesItsEntry) {
   EXPECT_GT(outcome.dropped, 5u) << "a run that shows nothing";
   EXPECT_EQ(outcome.forgot, 0u);
   Outcome broken;
-  base::probes.mutant = mutants::configuration_not_kept;
+  base::probes.mutant = Mutant::configuration_not_kept;
   for (uint64_t nth = 100; nth <= 160; nth += 10) lose_power(nth, nth, broken);
   base::probes.mutant = base::Mutant::none;
   EXPECT_GT(broken.forgot, 0u) << "not kept, and not missed";

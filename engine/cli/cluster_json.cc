@@ -19,6 +19,7 @@ Json nodes_json(const ClusterStatus& cluster) {
     list.push_back({{"node", node.id},
                     {"self", node.is_self},
                     {"leader", node.is_leader},
+                    {"role", node.role},
                     {"received", std::to_string(node.received.value)},
                     {"synced", std::to_string(node.synced.value)},
                     {"heard", time_json(node.heard_ms)}});
@@ -50,7 +51,8 @@ std::string leader_text(const ClusterStatus& cluster) {
 }
 
 std::string node_text(const NodeStatus& node) {
-  return "received lsn " + std::to_string(node.received.lsn()) + ", synced lsn " +
+  const std::string role = node.role == "voter" ? "" : node.role + ", ";
+  return role + "received lsn " + std::to_string(node.received.lsn()) + ", synced lsn " +
          std::to_string(node.synced.lsn()) +
          (node.heard_ms ? ", heard " + format_time(node.heard_ms) : "") +
          (node.is_leader ? ", leads" : "") + (node.is_self ? ", this one" : "");

@@ -15,8 +15,8 @@
 #include "daemon/introduction.h"
 #include "daemon/live_keys.h"
 #include "daemon/lock_file.h"
-#include "daemon/network_watch.h"
 #include "daemon/member_commands.h"
+#include "daemon/network_watch.h"
 #include "daemon/node_figures.h"
 #include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
@@ -139,6 +139,11 @@ class ClusterNode {
     supply.end = [this] {
       const uint64_t index = log_->persisted_index();
       return journal::CopySource::End{index, log_->term_at(index)};
+    };
+    supply.configuration = [this](uint64_t /*base_index*/) {
+      const std::lock_guard lock(mutex_);
+      const journal::KeptConfiguration& kept = node_->kept_configuration();
+      return kept.index == 0 ? std::vector<std::byte>() : journal::encode(kept);
     };
     supply.is_known_disk = [this](uint64_t node, uint64_t storage_id) {
       const std::lock_guard lock(mutex_);

@@ -8,8 +8,18 @@ namespace casbook::daemon {
 
 namespace {
 
-uint64_t role_number(std::optional<replicate::ServerRole> role) {
-  return role ? static_cast<uint64_t>(*role) : uint64_t{3};
+uint64_t number_of(std::optional<replicate::ServerRole> role) {
+  using arena::MemberRole;
+  if (!role) return static_cast<uint64_t>(MemberRole::none);
+  switch (*role) {
+    case replicate::ServerRole::voter:
+      return static_cast<uint64_t>(MemberRole::voter);
+    case replicate::ServerRole::standby:
+      return static_cast<uint64_t>(MemberRole::standby);
+    case replicate::ServerRole::joining:
+      return static_cast<uint64_t>(MemberRole::joining);
+  }
+  return static_cast<uint64_t>(MemberRole::none);
 }
 
 }  // namespace
@@ -24,7 +34,7 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   uint64_t roles = 0;
   for (const auto& from : node.nodes()) {
     if (line == arena::kNodesMax) break;
-    roles |= role_number(from.role) << 4 * line;
+    roles |= number_of(from.role) << 4 * line;
     arena::NodeLine& at = to.nodes[line++];
     at.id.store_relaxed(from.id);
     at.received.store_relaxed(from.received_index ? log.position_at(from.received_index).value : 0);
@@ -33,7 +43,7 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
     at.heard_ms.store_relaxed(from.heard_ns ? static_cast<uint64_t>(now_ms - silent_ms) : 0);
   }
   for (; line < arena::kNodesMax; ++line) to.nodes[line].id.store_relaxed(0);
-  to.reserved[0].store_relaxed(roles);
+  to.member_roles.store_relaxed(roles);
   const auto& counts = node.transport().counts();
   to.elections.store_relaxed(node.counts().elections);
   to.step_downs.store_relaxed(node.counts().step_downs);

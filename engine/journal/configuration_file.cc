@@ -71,7 +71,9 @@ Result<KeptConfiguration> read_configuration(const Storage& storage) {
   return KeptConfiguration{head.journal_id, head.index, head.term, {body.begin(), body.end()}};
 }
 
-Result<void> write_configuration(Storage& storage, const KeptConfiguration& configuration) {
+namespace {
+
+Block block_of(const KeptConfiguration& configuration) {
   CASBOOK_ASSERT(configuration.body.size() <= kConfigurationBytesMax);
   ConfigurationHead head{};
   head.magic = kMagic, head.format = kFormat;
@@ -83,6 +85,18 @@ Result<void> write_configuration(Storage& storage, const KeptConfiguration& conf
   std::memcpy(block.bytes + sizeof head, configuration.body.data(), configuration.body.size());
   head.checksum = block.checksum(head);
   std::memcpy(block.bytes, &head, sizeof head);
+  return block;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const KeptConfiguration& configuration) {
+  const Block block = block_of(configuration);
+  return {std::begin(block.bytes), std::end(block.bytes)};
+}
+
+Result<void> write_configuration(Storage& storage, const KeptConfiguration& configuration) {
+  const Block block = block_of(configuration);
   if (auto removed = storage.remove(kTemporaryName);
       !removed && removed.error().code != Code::book_missing)
     return removed;

@@ -25,5 +25,7 @@ constexpr const char* kConfigurationName = "configuration";
 // book_missing: the directory has none. Errors: damaged, format_newer, those of the storage.
 Result<KeptConfiguration> read_configuration(const Storage& storage);
 Result<void> write_configuration(Storage& storage, const KeptConfiguration& configuration);
+// What the file has: one block.
+std::vector<std::byte> encode(const KeptConfiguration& configuration);
 
 }  // namespace casbook::journal

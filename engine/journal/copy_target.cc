@@ -6,6 +6,7 @@
 
 #include "base/probe.h"
 #include "journal/backup.h"
+#include "journal/configuration_file.h"
 #include "journal/entry_reader.h"
 
 namespace casbook::journal {

@@ -16,7 +16,6 @@ namespace casbook::journal {
 
 constexpr const char* kIncomingPrefix = "incoming.";
 constexpr const char* kReceivedPrefix = "received.";  // not under this journal's identity yet
-constexpr const char* kConfigurationName = "configuration";
 
 // What the mark says.
 struct Installation {

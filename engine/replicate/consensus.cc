@@ -309,7 +309,7 @@ Result<void> Consensus::Impl::tell_changed(const Change& change, int64_t now_ms,
   if (status != kRaftShimOk) return error_of(status);
   CASBOOK_ASSERT(!update.entries);
   take_messages(update, {}, now_ms, out);
-  // D23: a leader that was removed steps down and says nothing to anybody. The one that has most
+  // D25: a leader that was removed steps down and says nothing to anybody. The one that has most
   // need not wait for a timeout.
   if (was_leader && !leads() && heir)
     out.messages.push_back({heir, TimeoutNow{.term = term(),
@@ -408,7 +408,7 @@ Result<Update> Consensus::receive(uint64_t from, const Message& message, int64_t
   RaftShimMessage m = to_raft(from, message);
   impl.believe_match(m);
   const bool is_quiet = m.type == kRaftShimAppendResult && m.rejected == 0;
-  // D22: libraft lets only those vote who know that they may. Whose configuration a vote counts in
+  // D24: libraft lets only those vote who know that they may. Whose configuration a vote counts in
   // is the candidate's matter: it asks, and counts, the voters of its own.
   const bool is_asked_in_vain =
       m.type == kRaftShimVoteRequest && !impl.leads() && !impl.configuration().has_voter(impl.node);
@@ -475,7 +475,7 @@ Result<Update> Consensus::Impl::receive_append(uint64_t from, const AppendEntrie
   return out;
 }
 
-// D20: a follower that gets a second change before it knows that the first is committed keeps one
+// D22: a follower that gets a second change before it knows that the first is committed keeps one
 // of them: when the second is cut off, libraft goes back to what was before both. But there is a
 // second one only because the first is committed.
 Result<void> Consensus::Impl::settle_before(const RaftShimMessage& head, const EntryPtr& first,
@@ -533,7 +533,7 @@ Result<Update> Consensus::timeout(int64_t now_ms) {
   if (is_due && impl.is_standing() && !is_bold) raft_shim_back_to_pre_vote(impl.shim);
   RaftShimUpdate update;
   const int status = raft_shim_timeout(impl.shim, static_cast<uint64_t>(now_ms), &update);
-  // D24: who begins no election, a stand-by or one whose disk is behind, would keep its leader, and
+  // D26: who begins no election, a stand-by or one whose disk is behind, would keep its leader, and
   // refuse its vote to any other, for as long as that one is dead.
   if (is_due) raft_shim_forget_leader(impl.shim);
   Update out;
@@ -566,7 +566,7 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
   return out;
 }
 
-// D21: libraft looks at the changes that this leader's log has. One of an earlier leader's that it
+// D23: libraft looks at the changes that this leader's log has. One of an earlier leader's that it
 // has not, and that a majority of that configuration may have yet, is not over before something of
 // this term is committed.
 Result<void> Consensus::Impl::check_change(const LogEntry& entry) const {

@@ -65,11 +65,12 @@ void DivergenceWatch::made(const Digest& digest) {
 }
 
 // How many have there what the claim says, or what the leader has.
-size_t DivergenceWatch::count_of(const Sent& sent, const DigestAnswer& claim,
-                                 bool as_leader) const {
+size_t DivergenceWatch::count_of(const Sent& sent, const DigestAnswer& claim, bool as_leader,
+                                 std::span<const uint64_t> voters) {
   return static_cast<size_t>(
       std::count_if(sent.answers.begin(), sent.answers.end(), [&](const auto& given) {
         const DigestAnswer& answer = given.second;
+        if (std::ranges::find(voters, given.first) == voters.end()) return false;
         return as_leader ? is_equal_at(answer, claim.differing)
                          : answer.differing == claim.differing && answer.sums == claim.sums;
       }));
@@ -84,15 +85,17 @@ void DivergenceWatch::suspect(const Digest& digest, const DigestAnswer& answer, 
 }
 
 DivergenceWatch::Judgement DivergenceWatch::answered(uint64_t from, const DigestAnswer& answer,
-                                                     size_t voters, int64_t now_ns) {
+                                                     std::span<const uint64_t> voters,
+                                                     int64_t now_ns) {
   Judgement judgement;
+  const size_t majority = (voters.size() + 1) / 2 + 1;
   const auto sent = std::find_if(sent_.begin(), sent_.end(), [&](const Sent& s) {
     return s.digest.number == answer.number && s.digest.term == answer.term;
   });
   if (sent == sent_.end()) return judgement;
   if (answer.differing == DigestAnswer::kUnfit) {
-    unfit_.insert(from);
-    judgement.is_leader_odd = unfit_.size() >= voters / 2 + 1;
+    if (std::ranges::find(voters, from) != voters.end()) unfit_.insert(from);
+    judgement.is_leader_odd = unfit_.size() >= majority;
     judgement.divergence = {.kind = Divergence::Kind::entry,
                             .position = sent->digest.position,
                             .index = sent->digest.index,
@@ -104,11 +107,10 @@ DivergenceWatch::Judgement DivergenceWatch::answered(uint64_t from, const Digest
   for (const auto& [node, claim] : sent->answers) {
     if (claim.differing == DigestAnswer::kNothing) continue;
     if (node == from) suspect(sent->digest, claim, now_ns);
-    const size_t majority = voters / 2 + 1;
-    const bool is_leader_right = 1 + count_of(*sent, claim, true) >= majority ||
+    const bool is_leader_right = 1 + count_of(*sent, claim, true, voters) >= majority ||
                                  base::mutated(base::Mutant::digest_judged_alone);
     const bool is_late = now_ns - suspected_since_ns_ >= kUndecidedMax;
-    if (!is_leader_right && count_of(*sent, claim, false) >= majority) {
+    if (!is_leader_right && count_of(*sent, claim, false, voters) >= majority) {
       judgement.is_leader_odd = true;
       judgement.divergence = divergence_of(sent->digest, claim);
       return judgement;

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 
 #include "replicate/digest.h"
 
@@ -46,8 +47,9 @@ class DivergenceWatch {
     bool is_leader_odd = false;
     Divergence divergence;
   };
-  // `voters`: how many there are, this node among them.
-  Judgement answered(uint64_t from, const DigestAnswer& answer, size_t voters, int64_t now_ns);
+  // `voters`: the others whose books count; what a stand-by has is judged, and judges nothing.
+  Judgement answered(uint64_t from, const DigestAnswer& answer, std::span<const uint64_t> voters,
+                     int64_t now_ns);
 
   // --- follower
   void came(Digest&& digest);
@@ -68,7 +70,8 @@ class DivergenceWatch {
     Digest digest;
     std::map<uint64_t, DigestAnswer> answers;  // by node
   };
-  size_t count_of(const Sent& sent, const DigestAnswer& claim, bool as_leader) const;
+  static size_t count_of(const Sent& sent, const DigestAnswer& claim, bool as_leader,
+                         std::span<const uint64_t> voters);
   void suspect(const Digest& digest, const DigestAnswer& answer, int64_t now_ns);
 
   const DivergenceOptions options_;

@@ -1,5 +1,6 @@
 #include "replicate/peer_disks.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/hash.h"
@@ -98,8 +99,10 @@ uint64_t PeerDisks::known(uint64_t node) const {
   return found == disks_.end() ? 0 : found->second;
 }
 
-Result<void> PeerDisks::forget(uint64_t node) {
-  return disks_.erase(node) ? save() : Result<void>();
+Result<void> PeerDisks::keep_only(std::span<const uint64_t> nodes) {
+  const size_t forgotten = std::erase_if(
+      disks_, [&](const auto& disk) { return std::ranges::find(nodes, disk.first) == nodes.end(); });
+  return forgotten ? save() : Result<void>();
 }
 
 }  // namespace casbook::replicate

@@ -11,6 +11,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 
 #include "journal/storage.h"
 
@@ -28,8 +29,8 @@ class PeerDisks {
   // number is 0 has none to tell and is never pinned.
   bool admit(uint64_t node, uint64_t storage_id);
   uint64_t known(uint64_t node) const;  // 0: not met yet
-  // Of a node that is removed from the cluster: whoever comes under its id is new.
-  Result<void> forget(uint64_t node);
+  // All but these are forgotten: whoever comes under the id of a node that was removed is new.
+  Result<void> keep_only(std::span<const uint64_t> nodes);
   // This node's own disk failed, for good.
   const std::optional<Error>& failure() const { return failure_; }
 

@@ -130,6 +130,8 @@ class Replicator {
     return consensus_->committed_configuration();
   }
   uint64_t configuration_version() const { return consensus_->configuration_version(); }
+  // What the file `configuration` has; index 0: nothing yet.
+  const journal::KeptConfiguration& kept_configuration() const { return kept_; }
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
@@ -240,12 +242,12 @@ class Replicator {
   Result<void> recover_configuration(Recovered& recovered, uint64_t applied);
   Result<void> keep_configuration(uint64_t index, const Configuration& configuration);
   Result<void> note_configuration();
-  void name_peers();
+  Result<void> name_peers();
   bool is_voter() const { return configuration().has_voter(options_.self.id); }
   MembershipView membership_view() const;
   Result<void> tend_members();
   Result<void> change(const Configuration& to);
-  void tell_leaving();
+  Result<void> tell_leaving();
   void note_leaving(uint64_t from, const AppendResult& result);
 
   const ReplicatorOptions options_;

@@ -66,7 +66,10 @@ bool Replicator::take_digest_talk(uint64_t from, Message& message) {
 }
 
 void Replicator::on_digest_answer(uint64_t from, const DigestAnswer& answer) {
-  const auto judgement = divergence_.answered(from, answer, followers_.size() + 1, now_ns_);
+  std::vector<uint64_t> voters;
+  for (const Follower& follower : followers_)
+    if (follower.is_voter) voters.push_back(follower.id);
+  const auto judgement = divergence_.answered(from, answer, voters, now_ns_);
   std::vector<Outgoing> verdicts;
   for (const uint64_t node : judgement.odd) verdicts.push_back({node, judgement.verdict});
   transport_->send(verdicts, now_ns_);

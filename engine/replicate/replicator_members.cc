@@ -72,13 +72,12 @@ Result<void> Replicator::note_configuration() {
     if (!follower) follower = &followers_.emplace_back(Follower{.id = server.id});
     follower->is_voter = server.is_voter();
   }
-  name_peers();
-  return {};
+  return name_peers();
 }
 
 // Members of the last configuration, and, until it is committed, of the one before. A node without
-// any hears those that its file names.
-void Replicator::name_peers() {
+// any hears those that its file names. An id stands for one disk while it is a peer.
+Result<void> Replicator::name_peers() {
   std::vector<uint64_t> peers;
   const auto name = [&](const Server& server) {
     if (server.id == options_.self.id || std::ranges::find(peers, server.id) != peers.end()) return;
@@ -93,6 +92,7 @@ void Replicator::name_peers() {
   for (const Leaving& one : leaving_)
     if (std::ranges::find(peers, one.id) == peers.end()) peers.push_back(one.id);
   transport_->set_peers(peers, now_ns_);
+  return disks_.keep_only(peers);
 }
 
 bool Replicator::is_there(uint64_t node) const {
@@ -126,7 +126,7 @@ Result<uint64_t> Replicator::ask(const MemberRequest& request, int64_t now_ns) {
 }
 
 Result<void> Replicator::tend_members() {
-  tell_leaving();
+  if (auto done = tell_leaving(); !done) return done;
   if (role_ != Role::leader && membership_.is_idle()) return {};
   // Bounded by what waits; each step is taken or refused.
   for (;;) {
@@ -184,12 +184,13 @@ Result<void> Replicator::change(const Configuration& to) {
 // Who is removed gets no entries any more, and so not the one that says it. The leader sends that
 // one all the same, as to any follower, for a while: from it the node knows that it is no member,
 // also when it starts again. It counts for nothing; without it the node asks in vain for votes.
-void Replicator::tell_leaving() {
+Result<void> Replicator::tell_leaving() {
   const size_t before = leaving_.size();
   std::erase_if(leaving_, [this](const Leaving& one) {
     return one.until_ns <= now_ns_ || configuration().find(one.id) || role_ != Role::leader;
   });
-  if (leaving_.size() != before) name_peers();
+  if (leaving_.size() != before)
+    if (auto done = name_peers(); !done) return done;
   for (Leaving& one : leaving_) {
     const uint64_t commit = consensus_->commit_index();
     if (commit < one.index || now_ns_ < one.next_ns) continue;
@@ -205,14 +206,13 @@ void Replicator::tell_leaving() {
                                               .round = round_}};
     transport_->send({&last, 1}, now_ns_);
   }
+  return {};
 }
 
 void Replicator::note_leaving(uint64_t from, const AppendResult& result) {
   if (result.rejected != 0 || result.term != term_) return;
-  const auto told = [&](const Leaving& one) {
-    return one.id == from && result.last_index >= one.index;
-  };
-  if (std::erase_if(leaving_, told) != 0) name_peers();
+  for (Leaving& one : leaving_)
+    if (one.id == from && result.last_index >= one.index) one.until_ns = now_ns_;
 }
 
 }  // namespace casbook::replicate

@@ -34,7 +34,7 @@ class ClusterMembers : public testing::Test {
         "accounts = 64\npayments = 400000\nrecords = 4096\nleases = 32\nledgers = 4\n"
         "sessions = 16\n";
     plan.segment = "4MiB";
-    plan.founders = kFounders;
+    plan.members = kFounders;
     daemons_.emplace(hosts_, CASBOOK_COMMAND_INSTRUMENTED, plan);
     for (uint32_t host = 1; host <= kFounders; ++host) daemons_->start(host);
     for (uint32_t host = 1; host <= kHosts; ++host)

@@ -1,5 +1,5 @@
 // Consensus while its members change: what libraft leaves open, each with the guard and without
-// (replicate/README.md, D1 and D20 to D23), and by chance, under loss, crashes and slow disks.
+// (replicate/README.md, D1 and D22 to D25), and by chance, under loss, crashes and slow disks.
 //
 //   CASBOOK_CONSENSUS_SEEDS=N   so many (200)
 //   CASBOOK_SEED=N              only this one
@@ -91,7 +91,7 @@ class Follower {
 
 const Configuration kThree = ConsensusCluster::configuration(3);
 
-// --- D20 -----------------------------------------------------------------------------------------
+// --- D22 -----------------------------------------------------------------------------------------
 
 // Two changes come before the follower knows that the first is committed; the second is cut off.
 std::vector<uint64_t> voters_after_a_cut() {
@@ -123,7 +123,7 @@ TEST(ChangeCutOff, SettlesNothingThatIsCutOffItself) {
   EXPECT_THAT(node.asked_for_votes(), UnorderedElementsAre(1, 2));
 }
 
-// --- D21 -----------------------------------------------------------------------------------------
+// --- D23 -----------------------------------------------------------------------------------------
 
 // Raft's one-server changes as first published. A leader's change is on it and the new node alone;
 // another leads, changes otherwise before anything of its own term is committed, with a majority
@@ -177,7 +177,7 @@ TEST(ChangeTooEarly, MayBeMadeWhenTheTermHasBegun) {
   EXPECT_TRUE(cluster.at(leads).may_change());
 }
 
-// --- D17, D22, D23 -------------------------------------------------------------------------------
+// --- D17, D24, D25 -------------------------------------------------------------------------------
 
 TEST(ChangeToOneVoter, IsRefused) {
   ConsensusCluster cluster(3, 5);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <map>
+#include <numeric>
 #include <thread>
 
 #include "replicate/divergence_watch.h"
@@ -336,11 +337,13 @@ class WatchOfALeader : public testing::Test {
     first_units_.push_back(digest.first_unit);
     watch_.made(digest);
     DivergenceWatch::Judgement last;
+    std::vector<uint64_t> others(voters - 1);
+    std::iota(others.begin(), others.end(), 2);
     for (const auto& [node, value] : answers) {
       DigestAnswer answer{.term = 5, .number = digest.number, .equal = 0xf, .sums = {}};
       if (value != kRight)
         answer.equal = 0xd, answer.differing = 1, answer.sums = {value, 2 * value};
-      auto judgement = watch_.answered(node, answer, voters, now_ns_);
+      auto judgement = watch_.answered(node, answer, others, now_ns_);
       if (judgement.is_leader_odd || !judgement.odd.empty()) last = judgement;
     }
     return last;

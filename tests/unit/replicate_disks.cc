@@ -34,7 +34,8 @@ TEST(PeerDisks, KeepTheFirst) {
   EXPECT_EQ(again.known(2), 22u);
   EXPECT_EQ(again.known(4), 0u);
   EXPECT_FALSE(again.admit(3, 34));
-  ASSERT_TRUE(again.forget(3));
+  ASSERT_TRUE(again.keep_only(std::array<uint64_t, 1>{2}));
+  EXPECT_EQ(again.known(2), 22u);
   EXPECT_TRUE(again.admit(3, 34));
   EXPECT_EQ(open(storage).known(3), 34u);
 }
@@ -189,7 +190,7 @@ TEST(Disks, OthersAreTakenWithTheMutant) { EXPECT_FALSE(is_refused(Mutant::disk_
 TEST(Disks, AreForgottenOnRequest) {
   Pair pair;
   pair.run(200);
-  ASSERT_TRUE(pair.disks(1).forget(2));
+  ASSERT_TRUE(pair.disks(1).keep_only({}));
   pair.replace_disk(2, 555);
   pair.run(500);
   EXPECT_EQ(pair.disks(1).known(2), 555u);

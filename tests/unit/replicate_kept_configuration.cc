@@ -85,6 +85,7 @@ class PlainBook final : public HostedBook {
   void tell_leading_until(int64_t) override {}
   uint64_t confirm_asked() const override { return 0; }
   void tell_confirmed(uint64_t) override {}
+  void quarantine(const std::optional<Divergence>&) override {}
 };
 
 // Two voters in one thread, each with a disk that may lose its power.
@@ -254,7 +255,7 @@ TEST(KeptConfiguration, OutlivesItsEntry) {
   EXPECT_GT(outcome.dropped, 5u) << "a run that shows nothing";
   EXPECT_EQ(outcome.forgot, 0u);
   Outcome broken;
-  base::probes.mutant = Mutant::configuration_not_kept;
+  base::probes.mutant = base::Mutant::configuration_not_kept;
   for (uint64_t nth = 100; nth <= 160; nth += 10) lose_power(nth, nth, broken);
   base::probes.mutant = base::Mutant::none;
   EXPECT_GT(broken.forgot, 0u) << "not kept, and not missed";

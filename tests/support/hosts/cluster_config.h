@@ -17,7 +17,6 @@ struct ClusterPlan {
   std::string segment = "64MiB";
   std::string mode = "multicast";
   uint32_t election_timeout_ms = 150, heartbeat_ms = 30, mtu = 1500;
-  uint32_t founders = 0;  // hosts behind these join later; 0: none does
 };
 
 constexpr uint32_t kClusterPort = 7400, kGroupPort = 7401;
@@ -40,7 +39,7 @@ inline std::string cluster_config(const Hosts& hosts, uint32_t host, const Clust
          "[journal]\ndirectory = " + quoted(hosts.disk(host) + "/journal") +
          "segment = " + quoted(plan.segment) + plan.more + "[cluster]\nid = " + quoted(plan.id) +
          "node = " + std::to_string(host) + "\nnodes = [" + nodes +
-         "]\n" + (host > founders ? "join = true\n" : "") + "group = " + quoted(std::string(kClusterGroup) + ":" + std::to_string(kGroupPort)) +
+         "]\ngroup = " + quoted(std::string(kClusterGroup) + ":" + std::to_string(kGroupPort)) +
          "mode = " + quoted(plan.mode) + "key_file = " + quoted(plan.key_file) +
          "election_timeout = \"" + std::to_string(plan.election_timeout_ms) +
          "ms\"\nheartbeat = \"" + std::to_string(plan.heartbeat_ms) + "ms\"" +

@@ -142,8 +142,7 @@ class ClusterNode {
     };
     supply.configuration = [this](uint64_t /*base_index*/) {
       const std::lock_guard lock(mutex_);
-      const journal::KeptConfiguration& kept = node_->kept_configuration();
-      return kept.index == 0 ? std::vector<std::byte>() : journal::encode(kept);
+      return node_->configuration_of_copy();
     };
     supply.is_known_disk = [this](uint64_t node, uint64_t storage_id) {
       const std::lock_guard lock(mutex_);

@@ -49,7 +49,8 @@ Result<uint64_t> read_records(const Storage& storage, uint64_t journal_id, uint6
     if (!entry) return entry.error();
     if (!*entry) break;
     const EntryHeader& header = (*entry)->header;
-    if (header.first_lsn + header.count <= from) continue;
+    // One without records has a body of another kind.
+    if (header.count == 0 || header.first_lsn + header.count <= from) continue;
     const bool is_whole = for_each_record(**entry, [&](std::span<const uint64_t> words) {
       const uint64_t lsn = Position{words[2]}.lsn();
       if (lsn >= from && lsn < to) sink(words);

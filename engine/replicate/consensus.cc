@@ -625,7 +625,7 @@ std::optional<Server> Consensus::leader() const {
   // One that removes itself leads until that is committed.
   for (const Configuration* all : {&configuration(), &committed_configuration()})
     if (const Server* server = all->find(id)) return *server;
-  return std::nullopt;
+  return Server{.id = id, .address = {}};
 }
 
 const Configuration& Consensus::Impl::configuration() const {

@@ -112,7 +112,8 @@ class Consensus {
 
   Role role() const;
   uint64_t term() const;
-  std::optional<Server> leader() const;  // as far as known, in this term (D18)
+  // As far as known, in this term (D18). Without an address: the log does not have it yet.
+  std::optional<Server> leader() const;
   uint64_t last_index() const;
   // On this node's disk, as far as persisted() said.
   uint64_t stored_index() const;

@@ -26,7 +26,8 @@ class PeerSession {
       : node_(node), cluster_keys_(&keys), cluster_(cluster) {}
 
   uint64_t node() const { return node_; }
-  int64_t since_ns = 0;  // when it became one
+  int64_t since_ns = 0;    // when it became one
+  std::string address{};  // that it came from as a guest
   bool is_accepted() const { return boot_ != 0; }
   uint64_t boot() const { return boot_; }
   uint8_t ciphers() const { return ciphers_; }

@@ -315,8 +315,8 @@ void Replicator::on_offer(uint64_t from, const Offer& offer) {
 }
 
 std::optional<Replicator::CatchUp> Replicator::catch_up_wanted() const {
-  const auto leader = consensus_->leader();
-  if (!offer_ || !leader || offer_->term != consensus_->term() || role_ == Role::leader)
+  const auto leader = this->leader();
+  if (!offer_ || !leader || leader->address.empty() || offer_->term != consensus_->term() || role_ == Role::leader)
     return std::nullopt;
   // Got by the log meanwhile, or by a copy.
   const bool has_it = log_.base_index() >= offer_->base_index ||
@@ -525,7 +525,7 @@ void Replicator::tell_progress() {
 }
 
 void Replicator::tell_leader() {
-  const auto leader = role_ == Role::leader ? std::optional(options_.self) : consensus_->leader();
+  const auto leader = role_ == Role::leader ? std::optional(options_.self) : this->leader();
   if (leader == leader_told_ && term_ == leader_term_told_) return;
   leader_told_ = leader, leader_term_told_ = term_;
   book_.tell_leader(leader, term_);

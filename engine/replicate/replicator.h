@@ -130,8 +130,10 @@ class Replicator {
     return consensus_->committed_configuration();
   }
   uint64_t configuration_version() const { return consensus_->configuration_version(); }
-  // What the file `configuration` has; index 0: nothing yet.
-  const journal::KeptConfiguration& kept_configuration() const { return kept_; }
+  // What the file `configuration` has, for a copy of the journal; empty: there is none yet.
+  std::vector<std::byte> configuration_of_copy() const {
+    return kept_.index == 0 ? std::vector<std::byte>() : journal::encode(kept_);
+  }
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
@@ -159,7 +161,8 @@ class Replicator {
   uint64_t commit_index() const { return consensus_->commit_index(); }
   uint64_t applied_index() const { return applied_; }
   uint64_t persisted_index() const { return persisted_; }
-  std::optional<Server> leader() const { return consensus_->leader(); }
+  // Its address may be empty: it is not known here.
+  std::optional<Server> leader() const;
   struct NodeState {
     uint64_t id = 0, received_index = 0, synced_index = 0;
     int64_t heard_ns = 0;
@@ -247,6 +250,7 @@ class Replicator {
   MembershipView membership_view() const;
   Result<void> tend_members();
   Result<void> change(const Configuration& to);
+  void forgive_removed();
   Result<void> tell_leaving();
   void note_leaving(uint64_t from, const AppendResult& result);
 
@@ -270,6 +274,7 @@ class Replicator {
   bool is_tasked_ = false;  // promote or rebuild is under way
   bool is_able_ = true;
   int64_t next_hand_over_ns_ = 0;
+  int64_t leaderless_since_ns_ = 0;  // 0: it is known who leads
   uint64_t handed_to_ = 0;    // the last time, to whom
   bool has_pending_ = false;  // entries that the disk was not given yet
   uint64_t applied_ = 0, persisted_ = 0;

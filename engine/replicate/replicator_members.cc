@@ -12,6 +12,8 @@ namespace {
 
 // For so many election timeouts a removed node is told what it was told last.
 constexpr int64_t kFarewells = 10;
+// So many without a leader, and a node hears those too that were removed.
+constexpr int64_t kLonely = 4;
 
 }  // namespace
 
@@ -95,6 +97,16 @@ Result<void> Replicator::name_peers() {
   return disks_.keep_only(peers);
 }
 
+// A leader that this node's log does not know yet said where it is, or the file names it.
+std::optional<Server> Replicator::leader() const {
+  auto leader = consensus_->leader();
+  if (!leader || !leader->address.empty()) return leader;
+  leader->address = transport_->introduced_at(leader->id);
+  const Server* const named = options_.configuration.find(leader->id);
+  if (leader->address.empty() && named) leader->address = named->address;
+  return leader;
+}
+
 bool Replicator::is_there(uint64_t node) const {
   const int64_t heard_ns = transport_->heard_ns(node);
   return heard_ns != 0 && now_ns_ - heard_ns < election_timeout_ns();
@@ -112,7 +124,7 @@ MembershipView Replicator::membership_view() const {
           .is_transferring = consensus_->is_transferring(),
           .is_drained = book_.end_lsn() <= log_.next_lsn(),
           .configuration = configuration(),
-          .leader = consensus_->leader(),
+          .leader = leader(),
           .match = [this](uint64_t node) { return consensus_->match_index(node); },
           .is_there = [this](uint64_t node) { return is_there(node); },
           .term_at = [this](uint64_t index) { return log_.term_at(index); },
@@ -125,7 +137,18 @@ Result<uint64_t> Replicator::ask(const MemberRequest& request, int64_t now_ns) {
   return membership_.ask(request, membership_view());
 }
 
+// This node's log may end with their removal, and they were added again since: then one of them may
+// be the leader that it waits for. Where nobody leads there is nobody to disturb.
+void Replicator::forgive_removed() {
+  const bool is_led = role_ == Role::leader || consensus_->leader();
+  if (is_led || leaderless_since_ns_ == 0) leaderless_since_ns_ = is_led ? 0 : now_ns_;
+  if (is_led || now_ns_ - leaderless_since_ns_ < kLonely * election_timeout_ns()) return;
+  transport_->forgive_removed();
+  leaderless_since_ns_ = now_ns_;
+}
+
 Result<void> Replicator::tend_members() {
+  forgive_removed();
   if (auto done = tell_leaving(); !done) return done;
   if (role_ != Role::leader && membership_.is_idle()) return {};
   // Bounded by what waits; each step is taken or refused.

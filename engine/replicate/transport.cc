@@ -278,6 +278,7 @@ void Transport::set_keys(const ClusterKeys& keys) { impl_->set_keys(keys); }
 void Transport::set_peers(std::span<const uint64_t> peers, int64_t now_ns) {
   impl_->set_peers(peers, now_ns);
 }
+void Transport::forgive_removed() { impl_->removed.clear(); }
 void Transport::tick(int64_t now_ns) { impl_->tick(now_ns); }
 int64_t Transport::deadline_ns() const { return impl_->deadline_ns(); }
 bool Transport::is_falling_back() const { return impl_->silent_peers() != 0; }
@@ -291,6 +292,10 @@ std::vector<uint64_t> Transport::deaf_peers() const {
 const TransportCounts& Transport::counts() const { return impl_->counts; }
 uint64_t Transport::refused_by() const { return impl_->refused_by; }
 uint64_t Transport::refused_node() const { return impl_->refused_node; }
+std::string Transport::introduced_at(uint64_t node) const {
+  const auto found = impl_->peer_of.find(node);
+  return found == impl_->peer_of.end() ? std::string() : impl_->sessions[found->second].address;
+}
 int64_t Transport::heard_ns(uint64_t node) const {
   const auto found = impl_->peer_of.find(node);
   return found == impl_->peer_of.end() ? 0 : impl_->sessions[found->second].heard_ns();

@@ -74,6 +74,8 @@ class Transport {
   // cluster's key. This node's log may be behind the change that made them members. Their frames are
   // taken like a member's: what they mean is for consensus to judge.
   void set_peers(std::span<const uint64_t> peers, int64_t now_ns);
+  // Who was removed so far may come as a guest: perhaps it was added again, and is the one that leads.
+  void forgive_removed();
 
   // Repairs, handshakes, silence. Call at deadline_ns() or later.
   void tick(int64_t now_ns);
@@ -91,6 +93,8 @@ class Transport {
   std::vector<uint64_t> deaf_peers() const;
   // CLOCK of tick(); when anything sealed came from that node last. 0: never.
   int64_t heard_ns(uint64_t node) const;
+  // Where a node that came as a guest said that it is. Empty: it did not.
+  std::string introduced_at(uint64_t node) const;
   // Which run of that node is believed in; 0: none.
   uint64_t boot_of(uint64_t node) const;
 

@@ -88,6 +88,7 @@ std::optional<uint32_t> Transport::Impl::welcome_guest(const DatagramHeader& hea
     if (!introduction) continue;
     const uint32_t peer = add_peer(header.sender, now_ns);
     guests |= Repairs::Peers{1} << peer;
+    sessions[peer].address = introduction->address;
     network.set_peer(header.sender, introduction->address);
     return peer;
   }

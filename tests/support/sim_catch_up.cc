@@ -109,7 +109,9 @@ void SimNode::look_for_copy() {
   copying_->hold = from->holds_.hold();
   const uint64_t end = from->log_->persisted_index();
   auto source = journal::CopySource::open(from->storage_, from->state_.journal_id,
-                                          {end, from->log_->term_at(end)});
+                                          {end, from->log_->term_at(end)}, [from](uint64_t) {
+                                            return from->node_->configuration_of_copy();
+                                          });
   if (!source) return give_up_copy(source.error());
   const auto before = daemon::segments_before_copy(storage_);
   if (!before) return give_up_copy(before.error());

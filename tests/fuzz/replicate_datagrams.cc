@@ -64,7 +64,7 @@ Frame any_frame(Random& random, const Bytes& body) {
   const auto n32 = [&] { return static_cast<uint32_t>(any_number(random)); };
   const auto n16 = [&] { return static_cast<uint16_t>(any_number(random)); };
   const auto n8 = [&] { return static_cast<uint8_t>(any_number(random)); };
-  switch (random.below(11)) {
+  switch (random.below(12)) {
     case 0: {
       DataFrame data{.term = random.below(4), .index = random.below(300), .first_lsn = n()};
       data.type = static_cast<journal::EntryType>(random.below(5));
@@ -106,6 +106,8 @@ Frame any_frame(Random& random, const Bytes& body) {
       return ProbeFrame{static_cast<uint32_t>(random.below(1000))};
     case 9:
       return ProbeSeenFrame{n16()};
+    case 10:
+      return IntroductionFrame{random.one_in(2) ? "10.0.0.1:7400" : "a node\n"};
     default:
       return VoteRequest{n8(), n(), n(), n(), n(), random.one_in(2), random.one_in(2)};
   }

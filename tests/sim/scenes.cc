@@ -6,6 +6,8 @@
 //   a leader that was cut off with a minority confirms no read once the others have gone on
 //   a leader whose disk is full hands over the lead until one takes it
 //   a follower that was started again counts for what it has, not for what it had
+//   D1  a follower that gets a change of the members in the midst of other entries can make the next
+//   what only stand-bys have is not called quorum
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -26,17 +28,18 @@ constexpr SimLink kSlow{.delay_ns = 5 * kSimMs, .jitter_ns = 0};
 
 class Scene {
  public:
-  Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1)
+  // `spares`: nodes that are no members.
+  Scene(uint64_t voters, const SimLink& link, uint64_t seed = 1, uint64_t spares = 0)
       : truth_(events_),
         link_(link),
-        network_(events_, seed, nodes, [this](uint64_t to, const std::vector<std::byte>& datagram) {
+        network_(events_, seed, voters + spares, [this](uint64_t to, const std::vector<std::byte>& datagram) {
           nodes_[to - 1]->receive(datagram);
         }) {
-    for (uint64_t id = 1; id <= nodes; ++id)
+    for (uint64_t id = 1; id <= voters + spares; ++id)
       nodes_.push_back(std::make_unique<SimNode>(
           events_, network_, truth_,
           SimNodeOptions{.id = id,
-                         .nodes = nodes,
+                         .nodes = voters,
                          .seed = seed * 100 + id,
                          .entry_bytes_max = 1,  // an entry for each record
                          .directory = directory_.path() + "/" + std::to_string(id)}));
@@ -162,9 +165,57 @@ class Scene {
     for (auto& node : nodes_) holders += node->term_at(index) != 0;
     return led.is_leading() && index > before ? holders : 0;
   }
+  // A follower that was away gets entries with a change in their midst, and leads then. Whether it
+  // makes the next change.
+  bool goes_on_after_a_change_in_a_batch() {
+    SimNode& led = *leader();
+    SimNode& away = *nodes_[led.id() % 3];
+    cut_off({away.id()});
+    pay(led, 1, 20);
+    if (!add_standby(4)) return false;
+    pay(led, 1, 20);
+    run_for(100 * kSimMs);
+    network_.set_all(link_);
+    run_until([&] { return away.has_all_applied(); }, 10);
+    (void)!ask({.kind = MemberRequest::Kind::transfer, .id = away.id()});
+    run_until([&] { return leader() == &away; }, 5);
+    EXPECT_EQ(leader(), &away) << "a run that shows nothing";
+    return ask({.kind = MemberRequest::Kind::remove, .id = 4});
+  }
+  // Of five two stand by, and the leader is alone with these. Whether what they have is quorum.
+  bool is_quorum_of_standbys() {
+    EXPECT_TRUE(add_standby(4));
+    EXPECT_TRUE(add_standby(5));
+    run_until([&] { return nodes_[3]->has_all_applied() && nodes_[4]->has_all_applied(); }, 5);
+    SimNode& led = *leader();
+    cut_off({led.id(), 4, 5});
+    const commit::Store& store = led.book().store();
+    const uint64_t before = log::log_end(store);
+    pay(led, 1, 20);
+    run_for(50 * kSimMs);
+    EXPECT_GT(log::log_end(store), before) << "a run that shows nothing";
+    return log::quorum_position(store).lsn() >= before;
+  }
   const std::string& violation() const { return truth_.violation(); }
 
  private:
+  using MemberRequest = replicate::MemberRequest;
+
+  bool add_standby(uint64_t id) {
+    return ask({.kind = MemberRequest::Kind::add,
+                .id = id,
+                .address = sim_configuration(id).servers.back().address,
+                .stays_standby = true});
+  }
+  // Of the leader.
+  bool ask(MemberRequest request) {
+    SimNode& node = *leader();
+    request.until_ns = events_.now() + 2 * kSimSecond;
+    const auto ticket = node.ask(request);
+    std::optional<Result<void>> answer;
+    if (ticket) run_until([&] { return (answer = node.take_answer(*ticket)).has_value(); }, 5);
+    return answer && *answer;
+  }
   static uint64_t last_index(const SimNode& node) {
     uint64_t index = node.replicator().commit_index();
     while (node.term_at(index + 1) != 0) ++index;
@@ -267,6 +318,32 @@ TEST(MinorityLeader, ThatTakesOneAnswerForProofIsFound) {
   const std::string found = hunt_in_child(60, [] {
     base::probes.mutant = base::Mutant::round_unproven;
     return find_stale_read(100);
+  });
+  std::printf("%s\n", found.c_str());
+  EXPECT_NE(found, "");
+}
+
+bool change_in_a_batch() { return Scene(3, {}, 1, 1).goes_on_after_a_change_in_a_batch(); }
+
+TEST(ChangeInABatch, IsNotTheLastOne) { EXPECT_TRUE(change_in_a_batch()); }
+
+TEST(ChangeInABatch, ThatIsPutInItsFirstPlaceIsFound) {
+  const std::string found = hunt_in_child(60, [] {
+    base::probes.mutant = base::Mutant::consensus_change_mid_batch;
+    return std::string(change_in_a_batch() ? "" : "no other change is made after it");
+  });
+  std::printf("%s\n", found.c_str());
+  EXPECT_NE(found, "");
+}
+
+bool is_quorum_of_standbys() { return Scene(3, {}, 1, 2).is_quorum_of_standbys(); }
+
+TEST(StandBys, CountForNothing) { EXPECT_FALSE(is_quorum_of_standbys()); }
+
+TEST(StandBys, ThatCountAreFound) {
+  const std::string found = hunt_in_child(60, [] {
+    base::probes.mutant = base::Mutant::quorum_counts_standby;
+    return std::string(is_quorum_of_standbys() ? "two of five that stand by make a quorum" : "");
   });
   std::printf("%s\n", found.c_str());
   EXPECT_NE(found, "");

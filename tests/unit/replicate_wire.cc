@@ -106,7 +106,8 @@ std::vector<Frame> one_of_each() {
           ProbeSeenFrame{6},
           digest_frame(),
           DigestAnswer{1, 2, 3, true, DigestAnswer::kEntries, {4, 5}},
-          DigestVerdict{1, 2, true}};
+          DigestVerdict{1, 2, true},
+          IntroductionFrame{"10.0.0.1:7400"}};
 }
 
 TEST(Wire, CarriesEveryFieldOfEveryFrame) {
@@ -145,6 +146,10 @@ TEST(Wire, HasTheBytesThatTheProtocolSays) {
             "0100000000000000"
             "0200000000000000"
             "01");
+  EXPECT_EQ(hex(encoded(IntroductionFrame{"h:1"})),
+            "12"
+            "0300"
+            "683a31");
   EXPECT_EQ(encoded(digest_frame()).size(), kDigestHeadBytes + 2 * kDigestBlockBytes);
   DataFrame data = data_frame();
   data.total = data.offset = 0, data.piece = {}, data.type = EntryType::barrier, data.count = 0;

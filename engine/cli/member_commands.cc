@@ -10,17 +10,13 @@ namespace {
 
 constexpr CommandText kAddText{
     "add", "Make a host a member of the cluster",
-    "To be run on the host that leads (casbook cluster status), when casbook serve runs on the "
-    "new\n"
-    "one, with join = true, the new ID as node, and an empty journal directory. The new member "
-    "gets\n"
-    "the log and counts for nothing until it has nearly all of it; then it becomes a voter by "
-    "itself,\n"
-    "unless --standby: then promote does it. An ID that was in use before may be taken only by "
-    "the\n"
-    "same disk.\n"
+    "To be run on the host that leads (casbook cluster status), when casbook serve runs on the new\n"
+    "one, with join = true, the new ID as node, and an empty journal directory. The new member gets\n"
+    "the log and counts for nothing until it has nearly all of it; then it becomes a voter by\n"
+    "itself, unless --standby: then promote does it. An ID that is in use stands for one disk: a\n"
+    "host that lost its own is removed first.\n"
     "\n"
-    "Ends with 0 when it votes (or stands by); with 1 when the time is over first: then it goes "
+    "Ends with 0 when it votes (or stands by); with 1 when the time is over first: then it goes\n"
     "on.\n"
     "\n"
     "Examples:\n"

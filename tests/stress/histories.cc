@@ -1,6 +1,6 @@
 // What several processes on one book were told, some of them killed and replaced, held against the
 // log as witness, and small histories against a checker of linearizability that knows no log.
-// CASBOOK_HISTORY_SECONDS (6, for each of two tests) and CASBOOK_SEED choose.
+// CASBOOK_HISTORY_SECONDS (5, for each of two tests) and CASBOOK_SEED choose.
 #include <cstdlib>
 #include <random>
 
@@ -16,11 +16,12 @@ namespace casbook {
 namespace {
 
 using namespace test_support;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 uint64_t seconds() {
   const char* const given = std::getenv("CASBOOK_HISTORY_SECONDS");
-  return given ? std::strtoull(given, nullptr, 10) : 6;
+  return given ? std::strtoull(given, nullptr, 10) : 5;
 }
 uint64_t seed_of_run() {
   const char* const given = std::getenv("CASBOOK_SEED");
@@ -28,9 +29,7 @@ uint64_t seed_of_run() {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
-int64_t end_of_run_ns() {
-  return monotonic_ns() + static_cast<int64_t>(seconds()) * 1'000'000'000;
-}
+int64_t end_of_run_ns() { return monotonic_ns() + static_cast<int64_t>(seconds()) * 1'000'000'000; }
 
 // --- small ones
 
@@ -62,13 +61,16 @@ TEST(SmallHistories, AreLinearizable) {
 // --- a large one
 
 constexpr uint32_t kWorkers = 4, kAccounts = 6, kLeases = 3;
-constexpr uint64_t kLatestIds = 20;  // sent again now and then
+constexpr uint64_t kLatestIds = 20;        // sent again now and then
+constexpr uint64_t kAccessesMax = 20'000;  // of a worker that is struck, before it is
 constexpr int64_t kRunNs = 3'000'000'000;
 
 class LargeHistory {
  public:
-  explicit LargeHistory(uint64_t seed)
-      : random_(seed), follower_(must(book_.book.follow("witness", FullPolicy::refuse_payments))) {
+  explicit LargeHistory(uint64_t seed, base::Mutant mutant = base::Mutant::none)
+      : random_(seed),
+        mutant_(mutant),
+        follower_(must(book_.book.follow("witness", FullPolicy::refuse_payments))) {
     accounts_.push_back(book_.world);
     for (uint32_t i = 0; i < kAccounts; ++i)
       accounts_.push_back(book_.open("account " + std::to_string(i)));
@@ -76,9 +78,9 @@ class LargeHistory {
 
   void run(int64_t end_ns) {
     while (monotonic_ns() < end_ns && !world_->board.is_full()) {
-      for (auto& worker : workers_)
-        if (!worker || worker->has_ended()) start(worker);
-      if (random_.one_in(40)) workers_[random_.below(kWorkers)]->signal(SIGKILL);
+      for (uint32_t w = 0; w < kWorkers; ++w)
+        if (!workers_[w] || workers_[w]->has_ended()) start(w);
+      if (random_.one_in(80)) workers_[random_.below(kWorkers)]->signal(SIGKILL);
       take_log();
       sleep_us(1000);
     }
@@ -88,10 +90,11 @@ class LargeHistory {
   }
   std::vector<HistoryCall> calls() const { return world_->board.calls(); }
   uint64_t starts() const { return starts_; }
-  void expect_sound() {
-    EXPECT_EQ(world_->unexpected, 0u);
-    EXPECT_THAT(check_history(calls(), witness_.log()), IsEmpty());
-    EXPECT_TRUE(book_.audit_is_ok());
+  std::vector<std::string> problems() const {
+    auto problems = check_history(calls(), witness_.log(), book_.world.index);
+    if (world_->unexpected != 0) problems.push_back("there was an answer that must not be");
+    if (!book_.audit_is_ok()) problems.push_back("the audit has found something");
+    return problems;
   }
 
  private:
@@ -106,21 +109,27 @@ class LargeHistory {
     must(witness_.take_all(follower_));
     follower_.release();
   }
-  void start(std::optional<Child>& worker) {
+  void start(uint32_t worker) {
     const uint32_t number = ++starts_;
     const uint64_t seed = random_.next();
-    worker.emplace([this, number, seed] { work(number, seed); });
+    workers_[worker].emplace([this, worker, number, seed] { work(worker, number, seed); });
   }
-  // Bursts, so that calls meet; one worker of two dies at some access of its.
-  void work(uint32_t number, uint64_t seed) {
+  // Bursts, so that calls meet; one worker of two dies at some access of its. Each begins with the
+  // payment that the one before it was at.
+  void work(uint32_t worker, uint32_t number, uint64_t seed) {
     test::Random random(seed);
     Book book = book_.attach();
     HistoryCaller caller(*world_, book, must(book.open_session()), accounts_, {.process = number});
-    if (number % 2) arm({.nth = 1 + random.below(200'000)});
-    delay_now_and_then(2000, seed);
+    base::probes.mutant = mutant_;
+    std::atomic<uint64_t>& at = (*at_)[worker];
+    if (at != 0) caller.pay(at);
+    if (number % 2) arm({.nth = 1 + random.below(kAccessesMax)});
+    delay_now_and_then(mutant_ == base::Mutant::none ? 2000 : 100, seed);
     while (!caller.is_over()) {
-      for (uint64_t i = random.below(32); i > 0; --i)
-        caller.call_at_random(random, next_id(random), static_cast<uint32_t>(random.below(kLeases)));
+      for (uint64_t i = random.below(32); i > 0; --i) {
+        at = next_id(random);
+        caller.call_at_random(random, at, static_cast<uint32_t>(random.below(kLeases)));
+      }
       sleep_us(static_cast<int64_t>(random.below(4000)));
     }
   }
@@ -131,8 +140,10 @@ class LargeHistory {
   }
 
   test::Random random_;
+  const base::Mutant mutant_;
   Shared<HistoryWorld> world_;
   Shared<std::atomic<uint64_t>> ids_;
+  Shared<std::array<std::atomic<uint64_t>, kWorkers>> at_;  // the payment that each is at
   SmallBook book_{options()};
   std::vector<Account> accounts_;
   LogFollower follower_;
@@ -148,10 +159,9 @@ TEST(LargeHistories, AreWhatTheLogSays) {
   for (const int64_t end_ns = end_of_run_ns(); monotonic_ns() < end_ns;) {
     LargeHistory history(random.next());
     history.run(std::min(end_ns, monotonic_ns() + kRunNs));
-    ASSERT_NO_FATAL_FAILURE(history.expect_sound());
+    ASSERT_THAT(history.problems(), IsEmpty());
     tally.take(history.calls());
     starts += history.starts();
-    if (testing::Test::HasFailure()) break;
   }
   std::printf("%llu processes\n", static_cast<unsigned long long>(starts));
   tally.print();
@@ -163,6 +173,65 @@ TEST(LargeHistories, AreWhatTheLogSays) {
                                tally.releases, tally.guarded, tally.stale, tally.reads_at})
     EXPECT_GT(count, 20 * seconds());
 }
+
+// --- bugs, in those who call
+
+// A log that cannot be read is found, too.
+template <class Look>
+std::string find(Look&& look) {
+  try {
+    return look();
+  } catch (const std::runtime_error& error) {
+    return std::string("by an error: ") + error.what();
+  }
+}
+std::string find_in_small_ones(base::Mutant mutant) {
+  for (uint64_t seed = 1;; ++seed) {
+    HistoryRounds histories(seed, mutant);
+    for (uint32_t i = 0; i < 40; ++i)
+      if (const std::string problem = histories.run_round(); !problem.empty())
+        return "by answers: " + problem;
+    const auto problems = histories.check();
+    if (!problems.empty()) return "by the log: " + problems.front();
+  }
+}
+std::string find_in_large_ones(base::Mutant mutant) {
+  for (uint64_t seed = 1;; ++seed) {
+    LargeHistory history(seed, mutant);
+    history.run(monotonic_ns() + 1'000'000'000);
+    const auto problems = history.problems();
+    if (!problems.empty()) return "by the log: " + problems.front();
+  }
+}
+
+struct Seeded {
+  base::Mutant mutant;
+  std::string (*find)(base::Mutant);
+  const char* seen;
+};
+void PrintTo(const Seeded& seeded, std::ostream* out) { *out << base::mutant_name(seeded.mutant); }
+
+class HistoryMutants : public testing::TestWithParam<Seeded> {};
+
+TEST_P(HistoryMutants, IsFound) {
+  const Seeded& seeded = GetParam();
+  const std::string found =
+      test::hunt_in_child(60, [&] { return find([&] { return seeded.find(seeded.mutant); }); });
+  std::printf("%s\n", found.c_str());
+  EXPECT_THAT(found, HasSubstr(seeded.seen));
+}
+
+using base::Mutant;
+INSTANTIATE_TEST_SUITE_P(
+    , HistoryMutants,
+    testing::Values(Seeded{Mutant::release_without_token, find_in_small_ones, "by answers"},
+                    Seeded{Mutant::guard_skipped, find_in_small_ones, "is not guarded in the log"},
+                    Seeded{Mutant::refusal_unguarded, find_in_small_ones, "was denied"},
+                    // Now and then the log cannot even be read.
+                    Seeded{Mutant::no_status_before_claim, find_in_large_ones, "by "}),
+    [](const testing::TestParamInfo<Seeded>& given) {
+      return std::string(base::mutant_name(given.param.mutant));
+    });
 
 }  // namespace
 }  // namespace casbook

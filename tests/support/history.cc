@@ -14,8 +14,9 @@ using RecordKind = WitnessRecord::Kind;
 
 class Checker {
  public:
-  Checker(const std::vector<HistoryCall>& calls, const std::vector<WitnessRecord>& log)
-      : calls_(calls), log_(log), times_(calls) {}
+  Checker(const std::vector<HistoryCall>& calls, const std::vector<WitnessRecord>& log,
+          std::optional<uint32_t> world)
+      : calls_(calls), log_(log), world_(world), times_(calls) {}
 
   std::vector<std::string> run() {
     read_log();
@@ -32,8 +33,8 @@ class Checker {
   }
   static std::string text(uint64_t number) { return std::to_string(number); }
   std::string name(size_t i) const {
-    static constexpr const char* kNames[] = {"payment", "linearizable read", "read",
-                                             "balance", "grant",             "release"};
+    static constexpr const char* kNames[] = {
+        "payment", "linearizable read", "read", "balance", "grant", "release"};
     const HistoryCall& call = calls_[i];
     return std::string(kNames[static_cast<uint32_t>(call.kind)]) + " " +
            (call.kind == CallKind::pay ? text(call.id) + " " : "") + "of process " +
@@ -48,8 +49,7 @@ class Checker {
       if (record.position <= last) report("the log falls at " + text(record.position));
       last = record.position;
       by_position_[record.position] = &record;
-      if (record.kind == RecordKind::pay || record.kind == RecordKind::deny)
-        read_payment(record);
+      if (record.kind == RecordKind::pay || record.kind == RecordKind::deny) read_payment(record);
       if (record.kind == RecordKind::acquire) {
         if (record.position <= last_token) report("a token falls at " + text(record.position));
         last_token = record.position;
@@ -64,11 +64,12 @@ class Checker {
     if (record.token != 0 && book_.token_before(record.lease, record.position) != record.token)
       report(which + " stands at " + text(record.position) + " under token " + text(record.token) +
              ", which does not hold the lease there");
-    if (record.kind != RecordKind::deny) return;
+    const bool is_denied = record.kind == RecordKind::deny;
+    if (!is_denied && (!world_ || record.from == *world_)) return;
     const int64_t had = book_.balance_at(record.from, record.position);
-    if (had >= record.amount)
-      report(which + " was denied " + std::to_string(record.amount) + " at " +
-             text(record.position) + ", where there was " + std::to_string(had));
+    if ((had >= record.amount) == is_denied)
+      report(which + (is_denied ? " was denied " : " took ") + std::to_string(record.amount) +
+             " at " + text(record.position) + ", where there was " + std::to_string(had));
   }
   // Nothing: the log does not reach there, or something else is there.
   const WitnessRecord* record_of(const HistoryCall& call, RecordKind kind) const {
@@ -107,7 +108,8 @@ class Checker {
         record->amount != call.amount)
       report(name(i) + " is another payment in the log");
     // A replay is the earlier call's, whose guard was another.
-    if (!call.is_replayed && (record->token != call.token || (call.token && record->lease != call.lease)))
+    if (!call.is_replayed &&
+        (record->token != call.token || (call.token && record->lease != call.lease)))
       report(name(i) + " is not guarded in the log as it was asked for");
   }
   void check_read(size_t i) {
@@ -133,8 +135,8 @@ class Checker {
   void check_lease_refusal(size_t i) {
     const HistoryCall& call = calls_[i];
     if (call.kind == CallKind::pay && call.token == 0) return;
-    const bool is_true = book_.was_holder(
-        call.lease, times_.before(i), times_.behind(i), [&](uint64_t token) {
+    const bool is_true =
+        book_.was_holder(call.lease, times_.before(i), times_.behind(i), [&](uint64_t token) {
           return call.kind == CallKind::acquire ? token != 0 : token != call.token;
         });
     if (!is_true)
@@ -170,7 +172,7 @@ class Checker {
         report("payment " + text(id) + " was refused, and is in the log");
   }
   void check_asked_for() {
-    std::map<uint64_t, size_t> first;  // call by payment id
+    std::map<uint64_t, size_t> first;      // call by payment id
     std::map<uint32_t, uint64_t> unknown;  // acquisitions by lease
     for (size_t i = 0; i < calls_.size(); ++i) {
       const HistoryCall& call = calls_[i];
@@ -195,6 +197,7 @@ class Checker {
 
   const std::vector<HistoryCall>& calls_;
   const std::vector<WitnessRecord>& log_;
+  const std::optional<uint32_t> world_;
   const HistoryTimes times_;
   std::vector<std::string> problems_;
   WitnessBook book_;
@@ -205,8 +208,9 @@ class Checker {
 }  // namespace
 
 std::vector<std::string> check_history(const std::vector<HistoryCall>& calls,
-                                       const std::vector<WitnessRecord>& log) {
-  return Checker(calls, log).run();
+                                       const std::vector<WitnessRecord>& log,
+                                       std::optional<uint32_t> world) {
+  return Checker(calls, log, world).run();
 }
 
 }  // namespace casbook::test_support

@@ -9,12 +9,14 @@
 //   H6  the log has nothing that nobody asked for, nor before it was asked for
 //   H7  a payment under a guard, and a release, stand in the log while that token holds the lease;
 //       who was refused for a lease's sake was so at some moment of the call
-//   H8  a payment was denied where the log says that there was too little
+//   H8  a payment was denied where the log says that there was too little, and done where there was
+//       enough
 //
 // Times are CLOCK_MONOTONIC, which all processes and namespaces of a machine share.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,9 +48,9 @@ struct HistoryCall {
   uint64_t id = 0;  // of a payment
   int64_t amount = 0;
   uint64_t position = 0;
-  uint32_t lease = 0;  // its number
-  uint64_t token = 0;  // 0: no guard
-  int64_t ttl_ns = 0;  // of a grant
+  uint32_t lease = 0;        // its number
+  uint64_t token = 0;        // 0: no guard
+  int64_t ttl_ns = 0;        // of a grant
   bool is_bound = false;     // a grant that ends with its process
   bool is_replayed = false;  // it had been done under an earlier call with this id
 };
@@ -67,7 +69,10 @@ struct WitnessRecord {
 };
 
 // The first contradictions, in words; none: the history can have been, and that log is what was.
+// `world`: the account without a limit, while the others have none below 0; nothing: no account has
+// one that is looked at.
 std::vector<std::string> check_history(const std::vector<HistoryCall>& calls,
-                                       const std::vector<WitnessRecord>& log);
+                                       const std::vector<WitnessRecord>& log,
+                                       std::optional<uint32_t> world = std::nullopt);
 
 }  // namespace casbook::test_support

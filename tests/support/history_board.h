@@ -1,6 +1,6 @@
 // Calls of many processes, written down in memory that they share: a call before it is made, its
-// answer when it is there. What was written stays when its writer is killed; a call without an answer
-// is one whose outcome is unknown.
+// answer when it is there. What was written stays when its writer is killed; a call without an
+// answer is one whose outcome is unknown.
 #pragma once
 
 #include <algorithm>

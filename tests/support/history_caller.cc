@@ -38,10 +38,9 @@ CallEnd HistoryCaller::record(HistoryCall call, Make&& make) {
 
 Payment HistoryCaller::payment(uint64_t id, HistoryCall& call) const {
   test::Random random(id * 0x9e3779b97f4a7c15 + 1);
-  const uint64_t others = accounts_.size() - 1;
-  const uint64_t to = 1 + random.below(others);
-  const uint64_t from =
-      others == 1 || random.one_in(3) ? 0 : 1 + (to + random.below(others - 1)) % others;
+  // Of all accounts two: the first is where money comes from and goes to.
+  const uint64_t from = random.below(accounts_.size());
+  const uint64_t to = (from + 1 + random.below(accounts_.size() - 1)) % accounts_.size();
   call.id = id;
   call.from = accounts_[from].index, call.account = accounts_[to].index;
   call.amount = 1 + static_cast<Amount>(random.below(kAmountMax));
@@ -86,8 +85,6 @@ CallEnd HistoryCaller::end_of(const Error& error) {
     case Code::book_closed:
     case Code::quarantined:
     case Code::level_unavailable:
-      must_look_anew_ = true;
-      return CallEnd::turned_away;
     case Code::backpressure:
     case Code::undone:  // it was done, and is not
     case Code::overrun:
@@ -161,7 +158,7 @@ CallEnd HistoryCaller::read(HistoryCall& call, Position at) {
   call.account = account.index;
   if (!balances) return end_of(balances.error());
   call.position = at.value, call.amount = balances->front().available;
-  return CallEnd::done;
+  return once_safe(at, CallEnd::done);
 }
 
 CallEnd HistoryCaller::read_latest(uint32_t account) {
@@ -192,13 +189,13 @@ CallEnd HistoryCaller::call_at_random(test::Random& random, uint64_t id, uint32_
   const auto account = static_cast<uint32_t>(1 + random.below(accounts_.size() - 1));
   switch (random.below(10)) {
     case 0:
-    case 1:
       return read_latest(account);
-    case 2:
+    case 1:
       if (world_.shown != 0) return read_at(account, {world_.shown});
       return read_latest(account);
-    case 3:
+    case 2:
       return options_.level == Level::memory ? peek(account) : read_latest(account);
+    case 3:
     case 4:
       if (held_) return release();
       [[fallthrough]];
@@ -206,8 +203,12 @@ CallEnd HistoryCaller::call_at_random(test::Random& random, uint64_t id, uint32_
       return acquire(lease_number, milliseconds(random.one_in(2) ? 10'000 : 1 + random.below(20)),
                      random.one_in(2));
     default:
-      return pay(id, held_ && random.one_in(2) ? held_ : std::nullopt);
+      break;
   }
+  const bool is_guarded = held_ && !random.one_in(3);
+  const CallEnd end = pay(id, is_guarded ? held_ : std::nullopt);
+  if (is_guarded && end == CallEnd::refused && random.one_in(2)) held_.reset();
+  return end;
 }
 
 }  // namespace casbook::test_support

@@ -45,7 +45,7 @@ class HistoryCaller {
   // One of these. `id` of the payment, if it is one.
   CallEnd call_at_random(test::Random& random, uint64_t id, uint32_t lease_number);
 
-  // The last answer was that another host leads, or no book is here.
+  // The last call found the book in no state in which this attachment can go on.
   bool has_to_look_anew() const { return must_look_anew_; }
   bool is_over() const { return world_.board.is_full() || world_.must_stop != 0; }
 

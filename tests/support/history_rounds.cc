@@ -99,7 +99,7 @@ std::string HistoryRounds::run_round() {
 
 std::vector<std::string> HistoryRounds::check() {
   must(witness_.take_all(reader_));
-  std::vector<std::string> problems = check_history(calls(), witness_.log());
+  std::vector<std::string> problems = check_history(calls(), witness_.log(), book_.world.index);
   if (world_->unexpected != 0) problems.push_back("there was an answer that must not be");
   return problems;
 }

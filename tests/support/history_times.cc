@@ -60,9 +60,9 @@ void HistoryTimes::find_behind(const std::vector<HistoryCall>& calls,
     lowest[i] = has_done_it(call) ? std::min(lowest[i + 1], call.position - 1) : lowest[i + 1];
   }
   for (size_t i = 0; i < calls.size(); ++i) {
-    const auto later = std::upper_bound(
-        by_call.begin(), by_call.end(), calls[i].returned_ns,
-        [&](int64_t time, size_t other) { return time < calls[other].called_ns; });
+    const auto later =
+        std::upper_bound(by_call.begin(), by_call.end(), calls[i].returned_ns,
+                         [&](int64_t time, size_t other) { return time < calls[other].called_ns; });
     behind_[i] = lowest[static_cast<size_t>(later - by_call.begin())];
   }
 }

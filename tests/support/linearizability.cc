@@ -13,7 +13,7 @@ using Kind = LinearCall::Kind;
 struct State {
   std::array<int64_t, kLinearAccounts> balances{};
   uint64_t paid = 0, refused = 0;  // ids
-  uint32_t holder = 0;  // the number of the grant
+  uint32_t holder = 0;             // the number of the grant
   bool has_lapsed = false;
   uint64_t token = 0, last_token = 0;  // the holder's; 0: it never came to be known
   auto operator<=>(const State&) const = default;
@@ -77,8 +77,8 @@ std::optional<State> step(const State& state, const LinearCall& call) {
 
 bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
 
-// A call whose answer never came may have done either, or nothing, and then it is left out. The token
-// of such a grant is not known, so nobody can use it.
+// A call whose answer never came may have done either, or nothing, and then it is left out. The
+// token of such a grant is not known, so nobody can use it.
 std::vector<State> steps(const State& state, const LinearCall& call) {
   std::vector<State> after;
   const auto add = [&](const LinearCall& as) {

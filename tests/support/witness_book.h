@@ -34,8 +34,8 @@ class WitnessBook {
   using ByPosition = std::map<uint64_t, int64_t>;
   void move(uint32_t account, uint64_t position, int64_t amount);
 
-  std::map<uint32_t, ByPosition> balances_;                     // after the record there
-  std::map<uint32_t, std::map<uint64_t, uint64_t>> tokens_;     // of leases, likewise
+  std::map<uint32_t, ByPosition> balances_;                  // after the record there
+  std::map<uint32_t, std::map<uint64_t, uint64_t>> tokens_;  // of leases, likewise
 };
 
 }  // namespace casbook::test_support

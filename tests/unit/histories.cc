@@ -102,7 +102,8 @@ LinearCall lapse(uint32_t grant, int64_t from) {
   return {.kind = Kind::lapse, .called_ns = from, .grant = grant};
 }
 TEST(Linearizability, FindsAPaymentUnderATokenThatDoesNotHold) {
-  const LinearCall granted = lease(Kind::acquire, 1, 2, 7), released = lease(Kind::release, 3, 4, 7);
+  const LinearCall granted = lease(Kind::acquire, 1, 2, 7),
+                   released = lease(Kind::release, 3, 4, 7);
   const LinearCall next = lease(Kind::acquire, 5, 6, 9);
   EXPECT_EQ(check_linearizable({granted, guarded(pay(0, 2, 3), 7), released}), "");
   EXPECT_EQ(check_linearizable({granted, released, guarded(pay(0, 5, 6), 7, true)}), "");
@@ -110,9 +111,9 @@ TEST(Linearizability, FindsAPaymentUnderATokenThatDoesNotHold) {
   EXPECT_NE(check_linearizable({granted, released, guarded(pay(0, 5, 6), 7)}), "");
   EXPECT_NE(check_linearizable({granted, released, next, guarded(pay(0, 7, 8), 7)}), "");
   EXPECT_NE(check_linearizable({granted, guarded(pay(0, 3, 4), 7, true)}), "") << "it does hold";
-  EXPECT_EQ(check_linearizable({granted, guarded(pay(0, 2, 3), 7), released,
-                                guarded(pay(0, 5, 6), 7)}),
-            "")
+  EXPECT_EQ(
+      check_linearizable({granted, guarded(pay(0, 2, 3), 7), released, guarded(pay(0, 5, 6), 7)}),
+      "")
       << "the id has its answer, whatever the lease";
 }
 TEST(Linearizability, FindsALeaseThatWasTakenTooEarly) {
@@ -375,6 +376,12 @@ TEST_F(WitnessedLease, DenialIsTrueWhereItStands) {
   EXPECT_THAT(problem(), HasSubstr("was denied 3 at 50, where there was 3"));
   log_.back().kind = Record::other;
   EXPECT_THAT(problem(), HasSubstr("was denied, which is not in the log there"));
+}
+TEST_F(WitnessedLease, PaymentOfWhatWasNotThereIsFound) {
+  EXPECT_THAT(check_history(calls_, log_, 2u), IsEmpty()) << "the world pays";
+  const auto problems = check_history(calls_, log_, 1u);
+  ASSERT_FALSE(problems.empty());
+  EXPECT_THAT(problems.front(), HasSubstr("took 3 at 20, where there was 0"));
 }
 TEST_F(WitnessedLease, BalanceOfAnEarlierChangeIsFound) {
   HistoryCall& peek = add(CallKind::peek, CallEnd::done, 50);

@@ -1,5 +1,5 @@
-// Histories are recorded as they were: what a killed process had begun is there, and calls to a real
-// book satisfy both checkers, until one answer is another.
+// Histories are recorded as they were: what a killed process had begun is there, and calls to a
+// real book satisfy both checkers, until one answer is another.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -40,8 +40,7 @@ TEST(HistoryBoard, KeepsWhatAKilledProcessHadBegun) {
 
 TEST(HistoryBoard, ThatIsFullTakesNoMore) {
   Shared<HistoryBoard> board;
-  for (uint64_t i = 0; i < HistoryBoard::kCallsMax; ++i)
-    ASSERT_EQ(board->begin({.id = i}), i);
+  for (uint64_t i = 0; i < HistoryBoard::kCallsMax; ++i) ASSERT_EQ(board->begin({.id = i}), i);
   EXPECT_EQ(board->begin({}), HistoryBoard::kCallsMax);
   EXPECT_TRUE(board->is_full());
   EXPECT_EQ(board->calls().size(), HistoryBoard::kCallsMax);
@@ -66,7 +65,7 @@ class Recorded : public testing::Test {
     calls_ = world_->board.calls();
   }
   std::string by_log() const {
-    const auto problems = check_history(calls_, witness_.log());
+    const auto problems = check_history(calls_, witness_.log(), book_.world.index);
     return problems.empty() ? "" : problems.front();
   }
   std::string by_answers() const {
@@ -88,7 +87,7 @@ class Recorded : public testing::Test {
 };
 
 TEST_F(Recorded, SatisfiesBoth) {
-  EXPECT_THAT(check_history(calls_, witness_.log()), IsEmpty());
+  EXPECT_THAT(check_history(calls_, witness_.log(), book_.world.index), IsEmpty());
   EXPECT_EQ(by_answers(), "");
   EXPECT_EQ(world_->unexpected, 0u);
   for (const CallEnd end : {CallEnd::done, CallEnd::denied, CallEnd::refused})

@@ -1,6 +1,6 @@
 // What processes on all hosts of a cluster were told, while leaders are killed and cut off, held
 // against the log of a host as witness; small histories also against a checker of linearizability
-// that knows no log. CASBOOK_HISTORY_SECONDS (8, for each of two tests) and CASBOOK_SEED choose.
+// that knows no log. CASBOOK_HISTORY_SECONDS (6, for each of two tests) and CASBOOK_SEED choose.
 #include <cstdlib>
 #include <random>
 
@@ -21,7 +21,7 @@ using testing::IsEmpty;
 
 uint64_t seconds() {
   const char* const given = std::getenv("CASBOOK_HISTORY_SECONDS");
-  return given ? std::strtoull(given, nullptr, 10) : 8;
+  return given ? std::strtoull(given, nullptr, 10) : 6;
 }
 uint64_t seed_of_run() {
   const char* const given = std::getenv("CASBOOK_SEED");
@@ -43,9 +43,8 @@ class ClusterHistories : public testing::Test {
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
     ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
   }
-  // Where it leads, or cut off, for a while.
-  void harm_leader(test::Random& random, bool must_kill, int64_t us) {
-    const uint32_t leader = cluster->load().leader();
+  // Killed or cut off, for a while.
+  void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
     if (leader == 0 || !cluster->may_harm(leader)) return;
     if (must_kill || random.one_in(2))
       cluster->kill_daemon(leader), ++kills;
@@ -85,11 +84,17 @@ class LargeClusterHistories : public ClusterHistories {
         }));
   }
   void call(HistoryCaller& caller, test::Random& random, std::atomic<uint64_t>& payment) {
-    if (payment != 0) caller.pay(payment);
-    while (!caller.is_over() && !caller.has_to_look_anew()) {
-      payment = next_id(random);
-      const auto lease = static_cast<uint32_t>(random.below(kLeases));
-      if (caller.call_at_random(random, payment, lease) != CallEnd::turned_away) continue;
+    // First of all what has no answer yet.
+    for (bool is_open = payment != 0; !caller.is_over() && !caller.has_to_look_anew();) {
+      CallEnd end;
+      if (is_open) {
+        end = caller.pay(payment);
+      } else {
+        payment = next_id(random);
+        end = caller.call_at_random(random, payment, static_cast<uint32_t>(random.below(kLeases)));
+      }
+      is_open = end == CallEnd::unknown || (is_open && end == CallEnd::turned_away);
+      if (end != CallEnd::turned_away) continue;
       // Another host leads: here is read what it has.
       sleep_us(static_cast<int64_t>(random.below(5000)));
       const uint64_t shown = cluster->world().shown;
@@ -108,7 +113,7 @@ class LargeClusterHistories : public ClusterHistories {
     while (monotonic_ns() < end_ns && !cluster->world().board.is_full()) {
       for (uint32_t i = 0; i < callers.size(); ++i)
         if (!callers[i] || callers[i]->has_ended()) start(i, random.next(), is_unconfirmed);
-      if (random.one_in(20)) callers[random.below(callers.size())]->signal(SIGKILL);
+      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGKILL);
       if (monotonic_ns() > next_harm_ns) {
         harm();
         next_harm_ns = monotonic_ns() + 1'000'000'000;
@@ -134,8 +139,9 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
     ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
     if (IsSkipped()) return;
     bool has_killed = false;
-    run(random, monotonic_ns() + std::min(left_ns, kRunNs), false,
-        [&] { harm_leader(random, !std::exchange(has_killed, true), 900'000); });
+    run(random, monotonic_ns() + std::min(left_ns, kRunNs), false, [&] {
+      harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
+    });
     ASSERT_THAT(cluster->problems(), IsEmpty()) << cluster->load().events();
     tally.take(cluster->world().board.calls());
   }
@@ -164,8 +170,8 @@ TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
 // --- small ones
 
 constexpr uint32_t kRoundsMax = (HistoryCluster::kAccountsMax - 1) / 2;
-constexpr uint32_t kCallsEach = 7;
-constexpr uint64_t kIds = 8;  // of a round: most are sent more than once
+constexpr uint32_t kCallsEach = 7, kCallersThere = 3;  // there: where it leads
+constexpr uint64_t kIds = 8;                           // of a round: most are sent more than once
 
 class SmallClusterHistories : public ClusterHistories {
  protected:
@@ -185,20 +191,21 @@ class SmallClusterHistories : public ClusterHistories {
     const uint64_t first = cluster->world().board.count();
     gate->ready = gate->finished = gate->is_open = gate->is_over = 0;
     std::vector<Child> callers;
-    for (uint32_t i = 0; i <= kHosts; ++i)  // two where it leads
-      callers.push_back(start(i < kHosts ? i + 1 : leader, random.next(), is_unconfirmed));
+    for (uint32_t host = 1; host <= kHosts; ++host)
+      for (uint32_t i = 0; i < (host == leader ? kCallersThere : 1); ++i)
+        callers.push_back(start(host, random.next(), is_unconfirmed));
     EXPECT_TRUE(await([&] { return gate->ready == callers.size(); })) << "a caller does not begin";
     gate->is_open = 1;
     std::set<uint32_t> ended;
-    sleep_us(static_cast<int64_t>(random.below(20'000)));
+    sleep_us(static_cast<int64_t>(random.below(8000)));
     if (harm == Harm::kill_caller) {
-      const uint64_t which = random.below(callers.size());
+      const uint64_t which = leader - 1 + random.below(kCallersThere);
       callers[which].kill_and_wait();
-      ended.insert(static_cast<uint32_t>(processes - kHosts + which));
+      ended.insert(static_cast<uint32_t>(processes - callers.size() + 1 + which));
     }
-    if (harm == Harm::harm_leader) harm_leader(random, false, 900'000);
+    if (harm == Harm::harm_leader) harm_leader(leader, random, false, 900'000);
     // Those where nobody leads have nothing to do, and end with the others.
-    await([&] { return gate->finished + ended.size() >= callers.size(); }, 1);
+    await([&] { return gate->finished + ended.size() >= kCallersThere; }, 1);
     look_at_the_end();
     gate->is_over = 1;
     for (Child& caller : callers) caller.wait();
@@ -231,7 +238,7 @@ class SmallClusterHistories : public ClusterHistories {
                 CallEnd::turned_away)
               sleep_us(3000);
             else
-              --left;
+              --left, sleep_us(static_cast<int64_t>(random.below(2000)));
           }
           if (left > 0 && gate->is_over == 0) return;
           ++gate->finished;
@@ -272,7 +279,7 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
     const int64_t end_ns = monotonic_ns() + std::min(left_ns, kRunNs);
     for (; monotonic_ns() < end_ns && round < kRoundsMax; ++rounds) {
       const Harm harm = round % 8 == 4     ? Harm::harm_leader
-                        : random.one_in(3) ? Harm::kill_caller
+                        : random.one_in(2) ? Harm::kill_caller
                                            : Harm::none;
       ASSERT_EQ(run_round(random, harm), "") << cluster->load().events();
     }
@@ -285,8 +292,9 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   EXPECT_GT(kills + cuts, 0u);
   EXPECT_LE(too_long, rounds / 5);
   EXPECT_GT(tally.done, 10 * rounds);
-  for (const uint64_t count : {tally.unknown, tally.replays, tally.grants, tally.refused})
-    EXPECT_GT(count, 0u);
+  EXPECT_GT(tally.unknown, 0u);
+  for (const uint64_t count : {tally.replays, tally.denied, tally.grants, tally.refused})
+    EXPECT_GT(count, rounds / 4);
 }
 
 TEST_F(SmallClusterHistories, ReadsThatAreNotConfirmedAreFound) {

@@ -15,13 +15,14 @@ ClusterPlan plan() {
   ClusterPlan plan;
   // The ring keeps all records of a run.
   plan.arena =
-      "accounts = 256\npayments = 200000\nrecords = 131072\nleases = 256\nledgers = 4\n"
+      "accounts = 256\npayments = 40000\nrecords = 32768\nleases = 256\nledgers = 4\n"
       "sessions = 32\n";
   plan.election_timeout_ms = 300, plan.heartbeat_ms = 50;
   return plan;
 }
 
-AccountId account_id_of(uint32_t number) { return {ExternalId::of_number(number + 1)}; }
+// Not those of the clients of ClusterLoad.
+AccountId account_id_of(uint32_t number) { return {ExternalId::of_number(3'000'000 + number)}; }
 
 }  // namespace
 

@@ -44,7 +44,7 @@ class HistoryCluster {
   std::vector<std::string> problems();
 
  private:
-  static constexpr uint64_t kRecordsMax = 1 << 17;
+  static constexpr uint64_t kRecordsMax = 1 << 15;
   struct Log {
     std::atomic<uint64_t> count;
     std::array<std::byte, kRecordsMax * sizeof(WitnessRecord)> records;

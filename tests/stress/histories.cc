@@ -49,13 +49,13 @@ TEST(SmallHistories, AreLinearizable) {
   std::printf("%llu rounds, %llu kills\n", static_cast<unsigned long long>(rounds),
               static_cast<unsigned long long>(kills));
   tally.print();
-  EXPECT_GT(rounds, 5 * seconds());
-  EXPECT_GT(kills, seconds());
+  EXPECT_GT(rounds, 2 * seconds());
+  EXPECT_GT(kills, rounds / 8);
   EXPECT_LT(too_long, 1 + rounds / 20);
-  EXPECT_GT(tally.unknown, seconds() / 2);
+  EXPECT_GT(tally.unknown, kills / 4);
   for (const uint64_t count : {tally.done, tally.replays, tally.denied, tally.refused, tally.grants,
                                tally.releases, tally.guarded, tally.stale})
-    EXPECT_GT(count, rounds / 10);
+    EXPECT_GT(count, rounds / 20);
 }
 
 // --- a large one
@@ -165,13 +165,13 @@ TEST(LargeHistories, AreWhatTheLogSays) {
   }
   std::printf("%llu processes\n", static_cast<unsigned long long>(starts));
   tally.print();
-  EXPECT_GT(starts, 5 * seconds());
-  EXPECT_GT(tally.done, 500 * seconds());
-  EXPECT_GT(tally.unknown, seconds());
+  EXPECT_GT(starts, 2 * seconds());
+  EXPECT_GT(tally.done, 200 * seconds());
+  EXPECT_GT(tally.unknown, seconds() / 2);
   EXPECT_GT(tally.resolved, 0u) << "no payment of one that died was found done";
   for (const uint64_t count : {tally.replays, tally.denied, tally.refused, tally.grants,
                                tally.releases, tally.guarded, tally.stale, tally.reads_at})
-    EXPECT_GT(count, 20 * seconds());
+    EXPECT_GT(count, 5 * seconds());
 }
 
 // --- bugs, in those who call

@@ -10,14 +10,15 @@ constexpr uint32_t kCallsEach = 8;
 constexpr uint64_t kIds = 8;  // of a round: most are sent more than once
 constexpr uint64_t kIdsBetweenRounds = 1000;
 constexpr uint64_t kDelaysOneIn = 60;
-constexpr uint64_t kAccessesMax = 1500;  // of a caller, some
+constexpr int64_t kTogetherNs = 300'000;  // all are awake by then, and begin at once
+constexpr uint64_t kAccessesMax = 1500;   // of a caller, some
 
 CreateOptions options() {
   CreateOptions options = small_options();
   options.accounts = 2 * HistoryRounds::kRoundsMax + 8;
   options.payments = 20'000;
   options.leases = 2 * HistoryRounds::kRoundsMax;
-  options.records = 1 << 15;
+  options.records = 1 << 13;
   return options;
 }
 
@@ -43,7 +44,8 @@ void HistoryRounds::be_caller(uint32_t number, uint64_t seed, bool is_struck) {
   if (is_struck) arm({.nth = 1 + random.below(kAccessesMax)});
   delay_now_and_then(kDelaysOneIn, seed);
   ++gate_->ready;
-  while (gate_->is_open == 0) base::spin_pause();
+  while (gate_->begin_ns == 0) sleep_us(50);
+  while (monotonic_ns() < gate_->begin_ns) base::spin_pause();
   for (uint32_t i = 0; i < kCallsEach; ++i)
     caller.call_at_random(random, round_ * kIdsBetweenRounds + random.below(kIds), round_);
   disarm();
@@ -55,7 +57,7 @@ void HistoryRounds::be_caller(uint32_t number, uint64_t seed, bool is_struck) {
 std::set<uint32_t> HistoryRounds::run_callers(uint64_t seed) {
   const auto count = static_cast<uint32_t>(3 + seed % 2);
   const uint32_t struck = seed / 2 % 2 == 0 ? static_cast<uint32_t>(seed / 4 % count) : count;
-  gate_->ready = gate_->finished = gate_->is_open = gate_->is_over = 0;
+  gate_->ready = gate_->finished = gate_->is_over = 0, gate_->begin_ns = 0;
   std::vector<Child> callers;
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t number = ++processes_;
@@ -64,7 +66,7 @@ std::set<uint32_t> HistoryRounds::run_callers(uint64_t seed) {
     });
   }
   require(await([&] { return gate_->ready == count; }), "a caller did not begin");
-  gate_->is_open = 1;
+  gate_->begin_ns = monotonic_ns() + kTogetherNs;
   std::set<uint32_t> dead;
   require(await([&] {
             for (uint32_t i = 0; i < count; ++i)

@@ -33,7 +33,8 @@ class HistoryRounds {
  private:
   // Of the processes of one round.
   struct Gate {
-    std::atomic<uint32_t> ready, finished, is_open, is_over;
+    std::atomic<uint32_t> ready, finished, is_over;
+    std::atomic<int64_t> begin_ns;
   };
   std::vector<Account> accounts_of(uint32_t round) const;
   void be_caller(uint32_t number, uint64_t seed, bool is_struck);

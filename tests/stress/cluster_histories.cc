@@ -43,25 +43,27 @@ class ClusterHistories : public testing::Test {
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
     ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
   }
-  // Killed or cut off, for a while.
+  // Killed, cut off or stopped, for a while.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
     if (leader == 0 || !cluster->may_harm(leader)) return;
-    if (must_kill || random.one_in(2))
-      cluster->kill_daemon(leader), ++kills;
-    else
-      cluster->isolate(leader), ++cuts;
+    const uint64_t how = must_kill ? 0 : random.below(3);
+    if (how == 0) cluster->kill_daemon(leader), ++kills;
+    if (how == 1) cluster->isolate(leader), ++cuts;
+    if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
     sleep_us(us);
+    cluster->load().daemons().signal(leader, SIGCONT);
     cluster->heal();
     EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().events();
   }
   void print(const HistoryTally& tally) const {
-    std::printf("%llu leaders killed, %llu cut off\n", static_cast<unsigned long long>(kills),
-                static_cast<unsigned long long>(cuts));
+    std::printf("leaders: %llu killed, %llu cut off, %llu stopped\n",
+                static_cast<unsigned long long>(kills), static_cast<unsigned long long>(cuts),
+                static_cast<unsigned long long>(stops));
     tally.print();
   }
 
   std::optional<HistoryCluster> cluster;
-  uint64_t kills = 0, cuts = 0;
+  uint64_t kills = 0, cuts = 0, stops = 0;
 };
 
 // --- a large one
@@ -106,6 +108,9 @@ class LargeClusterHistories : public ClusterHistories {
     if (newest > kLatestIds && random.one_in(4)) return newest - random.below(kLatestIds);
     return ++at->ids;
   }
+  void wake_all() {
+    for (auto& caller : callers) caller->signal(SIGCONT);
+  }
   // `harm` is called now and then.
   void run(test::Random& random, int64_t end_ns, bool is_unconfirmed,
            const std::function<void()>& harm) {
@@ -114,12 +119,16 @@ class LargeClusterHistories : public ClusterHistories {
       for (uint32_t i = 0; i < callers.size(); ++i)
         if (!callers[i] || callers[i]->has_ended()) start(i, random.next(), is_unconfirmed);
       if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGKILL);
+      // One sleeps in its call, and wakes when others may lead.
+      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGSTOP);
+      if (random.one_in(8)) wake_all();
       if (monotonic_ns() > next_harm_ns) {
         harm();
         next_harm_ns = monotonic_ns() + 1'000'000'000;
       }
       sleep_us(20'000);
     }
+    wake_all();
     cluster->heal();
     sleep_us(500'000);
     cluster->world().must_stop = 1;
@@ -289,7 +298,7 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
   print(tally);
   EXPECT_GT(rounds, seconds() / 2);
-  EXPECT_GT(kills + cuts, 0u);
+  EXPECT_GT(kills + cuts + stops, 0u);
   EXPECT_LE(too_long, rounds / 5);
   EXPECT_GT(tally.done, 10 * rounds);
   EXPECT_GT(tally.unknown, 0u);

@@ -81,11 +81,12 @@ class LargeHistory {
       for (uint32_t w = 0; w < kWorkers; ++w)
         if (!workers_[w] || workers_[w]->has_ended()) start(w);
       if (random_.one_in(80)) workers_[random_.below(kWorkers)]->signal(SIGKILL);
+      stop_one_now_and_then();
       take_log();
       sleep_us(1000);
     }
     world_->must_stop = 1;
-    for (auto& worker : workers_) worker->wait();
+    for (auto& worker : workers_) worker->signal(SIGCONT), worker->wait();
     take_log();
   }
   std::vector<HistoryCall> calls() const { return world_->board.calls(); }
@@ -108,6 +109,15 @@ class LargeHistory {
   void take_log() {
     must(witness_.take_all(follower_));
     follower_.release();
+  }
+  // In whatever it does, for longer than most of the leases last.
+  void stop_one_now_and_then() {
+    if (monotonic_ns() < stopped_until_ns_) return;
+    workers_[stopped_]->signal(SIGCONT);
+    if (!random_.one_in(20)) return;
+    stopped_ = static_cast<uint32_t>(random_.below(kWorkers));
+    workers_[stopped_]->signal(SIGSTOP);
+    stopped_until_ns_ = monotonic_ns() + 30'000'000;
   }
   void start(uint32_t worker) {
     const uint32_t number = ++starts_;
@@ -149,7 +159,8 @@ class LargeHistory {
   LogFollower follower_;
   HistoryWitness witness_;
   std::array<std::optional<Child>, kWorkers> workers_;
-  uint32_t starts_ = 0;
+  uint32_t starts_ = 0, stopped_ = 0;
+  int64_t stopped_until_ns_ = 0;
 };
 
 TEST(LargeHistories, AreWhatTheLogSays) {

@@ -1,6 +1,7 @@
 // What processes on all hosts of a cluster were told, while leaders are killed and cut off, held
 // against the log of a host as witness; small histories also against a checker of linearizability
 // that knows no log. CASBOOK_HISTORY_SECONDS (6, for each of two tests) and CASBOOK_SEED choose.
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -29,6 +30,8 @@ uint64_t seed_of_run() {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
+
+int64_t length_of_run_ns() { return static_cast<int64_t>(seconds()) * 1'000'000'000; }
 
 constexpr uint32_t kHosts = 3;
 constexpr int64_t kRunNs = 20'000'000'000;  // a longer one is begun anew, on other hosts
@@ -140,28 +143,30 @@ class LargeClusterHistories : public ClusterHistories {
   uint32_t starts = 0;
 };
 
+// On a busy machine it takes longer to become one worth its name.
 TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
   test::Random random(seed_of_run());
   HistoryTally tally;
-  const int64_t length_ns = static_cast<int64_t>(seconds()) * 1'000'000'000;
-  for (int64_t left_ns = length_ns; left_ns > 0; left_ns -= kRunNs) {
+  const auto is_worth_its_name = [&] {
+    return kills > 0 && tally.done > 50 * seconds() && tally.unknown > seconds() / 2 &&
+           tally.resolved > 0 &&
+           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
+                     tally.reads, tally.reads_at}) > 2 * seconds();
+  };
+  int64_t left_ns = length_of_run_ns();
+  for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
     ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
     if (IsSkipped()) return;
     bool has_killed = false;
-    run(random, monotonic_ns() + std::min(left_ns, kRunNs), false, [&] {
+    run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
       harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
     });
     ASSERT_THAT(cluster->problems(), IsEmpty()) << cluster->load().events();
     tally.take(cluster->world().board.calls());
+    left_ns -= kRunNs;
   }
   print(tally);
-  EXPECT_GT(kills, 0u);
-  EXPECT_GT(tally.done, 50 * seconds());
-  EXPECT_GT(tally.unknown, seconds() / 2);
-  EXPECT_GT(tally.resolved, 0u) << "no payment without an answer was found done";
-  for (const uint64_t count : {tally.turned_away, tally.replays, tally.denied, tally.refused,
-                               tally.grants, tally.reads, tally.reads_at})
-    EXPECT_GT(count, 2 * seconds());
+  EXPECT_TRUE(is_worth_its_name());
 }
 
 // Callers that read where they are, without asking whether it leads there.
@@ -281,11 +286,16 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   test::Random random(seed_of_run());
   HistoryTally tally;
   uint64_t rounds = 0;
-  const int64_t length_ns = static_cast<int64_t>(seconds()) * 1'000'000'000;
-  for (int64_t left_ns = length_ns; left_ns > 0; left_ns -= kRunNs) {
+  const auto is_worth_its_name = [&] {
+    return rounds > seconds() && kills + cuts + stops > 0 && tally.done > 10 * rounds &&
+           tally.unknown > 0 &&
+           std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
+  };
+  int64_t left_ns = length_of_run_ns();
+  for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
     ASSERT_NO_FATAL_FAILURE(begin_rounds(random.next()));
     if (IsSkipped()) return;
-    const int64_t end_ns = monotonic_ns() + std::min(left_ns, kRunNs);
+    const int64_t end_ns = monotonic_ns() + std::min(length_of_run_ns(), kRunNs);
     for (; monotonic_ns() < end_ns && round < kRoundsMax; ++rounds) {
       const Harm harm = round % 8 == 4     ? Harm::harm_leader
                         : random.one_in(2) ? Harm::kill_caller
@@ -294,16 +304,12 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
     }
     ASSERT_THAT(cluster->problems(), IsEmpty()) << cluster->load().events();
     tally.take(cluster->world().board.calls());
+    left_ns -= kRunNs;
   }
   std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
   print(tally);
-  EXPECT_GT(rounds, seconds() / 2);
-  EXPECT_GT(kills + cuts + stops, 0u);
   EXPECT_LE(too_long, rounds / 5);
-  EXPECT_GT(tally.done, 10 * rounds);
-  EXPECT_GT(tally.unknown, 0u);
-  for (const uint64_t count : {tally.replays, tally.denied, tally.grants, tally.refused})
-    EXPECT_GT(count, rounds / 4);
+  EXPECT_TRUE(is_worth_its_name());
 }
 
 TEST_F(SmallClusterHistories, ReadsThatAreNotConfirmedAreFound) {

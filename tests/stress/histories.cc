@@ -1,6 +1,7 @@
 // What several processes on one book were told, some of them killed and replaced, held against the
 // log as witness, and small histories against a checker of linearizability that knows no log.
 // CASBOOK_HISTORY_SECONDS (5, for each of two tests) and CASBOOK_SEED choose.
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -31,6 +32,8 @@ uint64_t seed_of_run() {
 }
 int64_t end_of_run_ns() { return monotonic_ns() + static_cast<int64_t>(seconds()) * 1'000'000'000; }
 
+constexpr int64_t kRunNs = 2'000'000'000;  // on one book
+
 // --- small ones
 
 // On one book after the other.
@@ -38,10 +41,20 @@ TEST(SmallHistories, AreLinearizable) {
   test::Random random(seed_of_run());
   HistoryTally tally;
   uint64_t rounds = 0, kills = 0, too_long = 0;
-  for (const int64_t end_ns = end_of_run_ns(); monotonic_ns() < end_ns;) {
+  const auto is_worth_its_name = [&] {
+    return rounds > 5 * seconds() && kills > rounds / 8 && tally.unknown > kills / 4 &&
+           std::min({tally.replays, tally.denied, tally.refused, tally.grants, tally.releases,
+                     tally.guarded, tally.stale}) > rounds / 20;
+  };
+  const int64_t begun_ns = monotonic_ns(), end_ns = end_of_run_ns();
+  const int64_t latest_ns = end_ns + 3 * (end_ns - begun_ns);
+  while (monotonic_ns() < (is_worth_its_name() ? end_ns : latest_ns)) {
     HistoryRounds histories(random.next());
-    for (uint32_t i = 0; i < HistoryRounds::kRoundsMax && monotonic_ns() < end_ns; ++i, ++rounds)
+    const int64_t book_end_ns = monotonic_ns() + std::min(end_ns - begun_ns, kRunNs);
+    for (uint32_t i = 0; i < HistoryRounds::kRoundsMax && monotonic_ns() < book_end_ns; ++i) {
       ASSERT_EQ(histories.run_round(), "");
+      ++rounds;
+    }
     ASSERT_THAT(histories.check(), IsEmpty());
     tally.take(histories.calls());
     kills += histories.kills(), too_long += histories.too_long();
@@ -49,13 +62,8 @@ TEST(SmallHistories, AreLinearizable) {
   std::printf("%llu rounds, %llu kills\n", static_cast<unsigned long long>(rounds),
               static_cast<unsigned long long>(kills));
   tally.print();
-  EXPECT_GT(rounds, 2 * seconds());
-  EXPECT_GT(kills, rounds / 8);
   EXPECT_LT(too_long, 1 + rounds / 20);
-  EXPECT_GT(tally.unknown, kills / 4);
-  for (const uint64_t count : {tally.done, tally.replays, tally.denied, tally.refused, tally.grants,
-                               tally.releases, tally.guarded, tally.stale})
-    EXPECT_GT(count, rounds / 20);
+  EXPECT_TRUE(is_worth_its_name());
 }
 
 // --- a large one
@@ -63,7 +71,6 @@ TEST(SmallHistories, AreLinearizable) {
 constexpr uint32_t kWorkers = 4, kAccounts = 6, kLeases = 3;
 constexpr uint64_t kLatestIds = 20;        // sent again now and then
 constexpr uint64_t kAccessesMax = 20'000;  // of a worker that is struck, before it is
-constexpr int64_t kRunNs = 3'000'000'000;
 
 class LargeHistory {
  public:
@@ -138,7 +145,9 @@ class LargeHistory {
     while (!caller.is_over()) {
       for (uint64_t i = random.below(32); i > 0; --i) {
         at = next_id(random);
-        caller.call_at_random(random, at, static_cast<uint32_t>(random.below(kLeases)));
+        const auto lease = static_cast<uint32_t>(random.below(kLeases));
+        // The witness is late, and the ring full.
+        if (caller.call_at_random(random, at, lease) == CallEnd::turned_away) sleep_us(1000);
       }
       sleep_us(static_cast<int64_t>(random.below(4000)));
     }
@@ -163,26 +172,29 @@ class LargeHistory {
   int64_t stopped_until_ns_ = 0;
 };
 
+// On a busy machine it takes longer to become one worth its name.
 TEST(LargeHistories, AreWhatTheLogSays) {
   test::Random random(seed_of_run());
   HistoryTally tally;
   uint64_t starts = 0;
-  for (const int64_t end_ns = end_of_run_ns(); monotonic_ns() < end_ns;) {
+  const auto is_worth_its_name = [&] {
+    return starts > 2 * seconds() && tally.done > 200 * seconds() &&
+           tally.unknown > seconds() / 2 && tally.resolved > 0 &&
+           std::min({tally.replays, tally.denied, tally.refused, tally.grants, tally.releases,
+                     tally.guarded, tally.stale, tally.reads_at}) > 5 * seconds();
+  };
+  const int64_t begun_ns = monotonic_ns(), end_ns = end_of_run_ns();
+  const int64_t latest_ns = end_ns + 3 * (end_ns - begun_ns);
+  while (monotonic_ns() < (is_worth_its_name() ? end_ns : latest_ns)) {
     LargeHistory history(random.next());
-    history.run(std::min(end_ns, monotonic_ns() + kRunNs));
+    history.run(monotonic_ns() + std::min(end_ns - begun_ns, kRunNs));
     ASSERT_THAT(history.problems(), IsEmpty());
     tally.take(history.calls());
     starts += history.starts();
   }
   std::printf("%llu processes\n", static_cast<unsigned long long>(starts));
   tally.print();
-  EXPECT_GT(starts, 2 * seconds());
-  EXPECT_GT(tally.done, 200 * seconds());
-  EXPECT_GT(tally.unknown, seconds() / 2);
-  EXPECT_GT(tally.resolved, 0u) << "no payment of one that died was found done";
-  for (const uint64_t count : {tally.replays, tally.denied, tally.refused, tally.grants,
-                               tally.releases, tally.guarded, tally.stale, tally.reads_at})
-    EXPECT_GT(count, 5 * seconds());
+  EXPECT_TRUE(is_worth_its_name());
 }
 
 // --- bugs, in those who call

@@ -46,27 +46,29 @@ class ClusterHistories : public testing::Test {
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
     ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
   }
-  // Killed, cut off or stopped, for a while.
+  // Killed, cut off or stopped, for a while; or all are heard badly.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
-    if (leader == 0 || !cluster->may_harm(leader)) return;
-    const uint64_t how = must_kill ? 0 : random.below(3);
+    if (leader == 0) return;
+    const uint64_t how = must_kill ? 0 : random.below(4);
+    if (how < 3 && !cluster->may_harm(leader)) return;
     if (how == 0) cluster->kill_daemon(leader), ++kills;
     if (how == 1) cluster->isolate(leader), ++cuts;
     if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
+    if (how == 3) cluster->begin_storm(), ++storms;
     sleep_us(us);
     cluster->load().daemons().signal(leader, SIGCONT);
     cluster->heal();
     EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().events();
   }
   void print(const HistoryTally& tally) const {
-    std::printf("leaders: %llu killed, %llu cut off, %llu stopped\n",
-                static_cast<unsigned long long>(kills), static_cast<unsigned long long>(cuts),
-                static_cast<unsigned long long>(stops));
+    const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
+    std::printf("leaders: %llu killed, %llu cut off, %llu stopped; %llu storms\n", number(kills),
+                number(cuts), number(stops), number(storms));
     tally.print();
   }
 
   std::optional<HistoryCluster> cluster;
-  uint64_t kills = 0, cuts = 0, stops = 0;
+  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0;
 };
 
 // --- a large one
@@ -161,9 +163,11 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
     run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
       harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
     });
-    ASSERT_THAT(cluster->problems(), IsEmpty()) << cluster->load().events();
-    tally.take(cluster->world().board.calls());
     left_ns -= kRunNs;
+    const auto problems = cluster->problems();
+    if (!problems) continue;
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    tally.take(cluster->world().board.calls());
   }
   print(tally);
   EXPECT_TRUE(is_worth_its_name());
@@ -176,9 +180,9 @@ TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
   if (IsSkipped()) return;
   run(random, monotonic_ns() + 1'500'000'000, true, [] {});
   const auto problems = cluster->problems();
-  ASSERT_FALSE(problems.empty());
-  std::printf("%s\n", problems.front().c_str());
-  EXPECT_THAT(problems.front(), HasSubstr("which had been answered"));
+  ASSERT_TRUE(problems && !problems->empty());
+  std::printf("%s\n", problems->front().c_str());
+  EXPECT_THAT(problems->front(), HasSubstr("which had been answered"));
 }
 
 // --- small ones
@@ -287,7 +291,7 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   HistoryTally tally;
   uint64_t rounds = 0;
   const auto is_worth_its_name = [&] {
-    return rounds > seconds() && kills + cuts + stops > 0 && tally.done > 10 * rounds &&
+    return rounds > seconds() && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
            tally.unknown > 0 &&
            std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
   };
@@ -302,9 +306,11 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
                                            : Harm::none;
       ASSERT_EQ(run_round(random, harm), "") << cluster->load().events();
     }
-    ASSERT_THAT(cluster->problems(), IsEmpty()) << cluster->load().events();
-    tally.take(cluster->world().board.calls());
     left_ns -= kRunNs;
+    const auto problems = cluster->problems();
+    if (!problems) continue;
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    tally.take(cluster->world().board.calls());
   }
   std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
   print(tally);

@@ -1,5 +1,7 @@
 #include "support/history_cluster.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "support/history_witness.h"
@@ -88,12 +90,6 @@ void HistoryCluster::heal() {
   load_.daemons().start_all();
 }
 
-uint32_t HistoryCluster::witness() const {
-  for (uint32_t host = 1; host <= count(); ++host)
-    if (!harmed_.contains(host)) return host;
-  return 0;
-}
-
 std::vector<WitnessRecord> HistoryCluster::log_of(uint32_t host) {
   log_->count = 0;
   const bool was_read = fork_on(load_.hosts(), host, [&] {
@@ -114,31 +110,41 @@ std::vector<WitnessRecord> HistoryCluster::log_of(uint32_t host) {
   return log;
 }
 
-// Of positions alone, since a log that begins late does not know whose lease lies where.
+namespace {
+
+// Without leases: a log that begins late does not know whose lies where.
 std::string first_difference(const std::vector<WitnessRecord>& whole,
                              const std::vector<WitnessRecord>& part) {
-  if (part.size() > whole.size()) return "more records";
+  if (part.size() > whole.size()) return "it has more";
   const size_t missing = whole.size() - part.size();
   for (size_t i = 0; i < part.size(); ++i) {
     const WitnessRecord &a = whole[missing + i], &b = part[i];
     if (a.position != b.position || a.kind != b.kind || a.id != b.id || a.amount != b.amount ||
-        a.account != b.account || a.from != b.from)
+        a.account != b.account || a.from != b.from || a.token != b.token)
       return "at " + std::to_string(a.position) + " and " + std::to_string(b.position);
   }
   return "";
 }
 
-std::vector<std::string> HistoryCluster::problems() {
+bool is_whole(const std::vector<WitnessRecord>& log) {
+  return !log.empty() && Position{log.front().position}.lsn() == 1;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> HistoryCluster::problems() {
   heal();
   load_.expect_sound();
-  const std::vector<WitnessRecord> log = log_of(witness());
-  std::vector<std::string> problems = check_history(world_->board.calls(), log, account(0).index);
+  std::vector<std::vector<WitnessRecord>> logs;
+  for (uint32_t host = 1; host <= count(); ++host) logs.push_back(log_of(host));
+  const auto witness = std::find_if(logs.begin(), logs.end(), is_whole);
+  if (witness == logs.end()) return std::nullopt;
+  std::vector<std::string> problems =
+      check_history(world_->board.calls(), *witness, account(0).index);
   for (uint32_t host = 1; host <= count(); ++host) {
-    const auto other = log_of(host);
-    std::printf("host %u has %zu records of %zu\n", host, other.size(), log.size());
-    const std::string difference = first_difference(log, other);
+    const std::string difference = first_difference(*witness, logs[host - 1]);
     if (!difference.empty())
-      problems.push_back("the log of host " + std::to_string(host) + " differs, " + difference);
+      problems.push_back("the log of host " + std::to_string(host) + " differs: " + difference);
   }
   if (world_->unexpected != 0) problems.push_back("there was an answer that must not be");
   return problems;

@@ -39,9 +39,15 @@ class HistoryCluster {
   void isolate(uint32_t host) { load_.hosts().wire().isolate(host); }
   void heal();
 
+  // For a while; another may come to lead by it.
+  void begin_storm() {
+    load_.hosts().wire().set_all(
+        {.lose = 0.03, .duplicate = 0.05, .reorder = 0.1, .delay_us = 200, .jitter_us = 1000});
+  }
+
   // All healed, and equal. What contradicts: the books each other, the logs each other, the history
-  // the log.
-  std::vector<std::string> problems();
+  // the log. Nothing: no host has the whole log, for each was rebuilt.
+  std::optional<std::vector<std::string>> problems();
 
  private:
   static constexpr uint64_t kRecordsMax = 1 << 15;
@@ -50,7 +56,6 @@ class HistoryCluster {
     std::array<std::byte, kRecordsMax * sizeof(WitnessRecord)> records;
   };
   std::vector<WitnessRecord> log_of(uint32_t host);
-  uint32_t witness() const;
 
   Shared<HistoryWorld> world_;
   Shared<std::array<Account, kAccountsMax>> accounts_;

@@ -1,23 +1,29 @@
 #include "support/history.h"
 
-#include <algorithm>
-#include <limits>
+#include <map>
 #include <set>
+
+#include "support/history_times.h"
+#include "support/witness_book.h"
 
 namespace casbook::test_support {
 namespace {
 
 constexpr size_t kProblemsMax = 10;
+using RecordKind = WitnessRecord::Kind;
 
 class Checker {
  public:
-  Checker(const std::vector<HistoryCall>& calls, const std::vector<WitnessRecord>& log)
-      : calls_(calls), log_(log) {}
+  Checker(const std::vector<HistoryCall>& calls, const std::vector<WitnessRecord>& log,
+          std::optional<uint32_t> world)
+      : calls_(calls), log_(log), world_(world), times_(calls) {}
 
   std::vector<std::string> run() {
     read_log();
     for (size_t i = 0; i < calls_.size(); ++i) check_alone(i);
-    check_real_time();
+    for (size_t i = 0; i < calls_.size(); ++i) check_real_time(i);
+    check_refused_payments();
+    check_asked_for();
     return std::move(problems_);
   }
 
@@ -27,15 +33,15 @@ class Checker {
   }
   static std::string text(uint64_t number) { return std::to_string(number); }
   std::string name(size_t i) const {
-    static constexpr const char* kNames[] = {"payment", "linearizable read", "read", "grant",
-                                             "release"};
+    static constexpr const char* kNames[] = {
+        "payment", "linearizable read", "read", "balance", "grant", "release"};
     const HistoryCall& call = calls_[i];
     return std::string(kNames[static_cast<uint32_t>(call.kind)]) + " " +
            (call.kind == CallKind::pay ? text(call.id) + " " : "") + "of process " +
            text(call.process) + " at " + text(call.position);
   }
 
-  // --- the log by itself: H1 and H4 of its half
+  // --- the log by itself: H1, H4 and H7 of its half, H8
 
   void read_log() {
     uint64_t last = 0, last_token = 0;
@@ -43,124 +49,168 @@ class Checker {
       if (record.position <= last) report("the log falls at " + text(record.position));
       last = record.position;
       by_position_[record.position] = &record;
-      if (record.kind == WitnessRecord::Kind::pay) {
-        if (!by_id_.emplace(record.id, record.position).second)
-          report("payment " + text(record.id) + " is there twice, again at " + text(last));
-        auto& list = balances_[record.account];
-        list.push_back({record.position, (list.empty() ? 0 : list.back().second) + record.amount});
-      }
-      if (record.kind == WitnessRecord::Kind::acquire) {
+      if (record.kind == RecordKind::pay || record.kind == RecordKind::deny) read_payment(record);
+      if (record.kind == RecordKind::acquire) {
         if (record.position <= last_token) report("a token falls at " + text(record.position));
         last_token = record.position;
       }
+      book_.take(record);
     }
   }
-  int64_t balance_at(uint32_t account, uint64_t position) const {
-    const auto found = balances_.find(account);
-    if (found == balances_.end()) return 0;
-    const auto& list = found->second;
-    const auto behind =
-        std::upper_bound(list.begin(), list.end(), position,
-                         [](uint64_t p, const auto& change) { return p < change.first; });
-    return behind == list.begin() ? 0 : std::prev(behind)->second;
+  void read_payment(const WitnessRecord& record) {
+    const std::string which = "payment " + text(record.id);
+    if (!by_id_.emplace(record.id, &record).second)
+      report(which + " is there twice, again at " + text(record.position));
+    if (record.token != 0 && book_.token_before(record.lease, record.position) != record.token)
+      report(which + " stands at " + text(record.position) + " under token " + text(record.token) +
+             ", which does not hold the lease there");
+    const bool is_denied = record.kind == RecordKind::deny;
+    if (!is_denied && (!world_ || record.from == *world_)) return;
+    const int64_t had = book_.balance_at(record.from, record.position);
+    if ((had >= record.amount) == is_denied)
+      report(which + (is_denied ? " was denied " : " took ") + std::to_string(record.amount) +
+             " at " + text(record.position) + ", where there was " + std::to_string(had));
+  }
+  // Nothing: the log does not reach there, or something else is there.
+  const WitnessRecord* record_of(const HistoryCall& call, RecordKind kind) const {
+    const auto found = by_position_.find(call.position);
+    return found == by_position_.end() || found->second->kind != kind ? nullptr : found->second;
   }
 
-  // --- each call by itself: H1, H3, H4, H5
+  // --- each call by itself: H1, H3, H4, H7
 
   void check_alone(size_t i) {
     const HistoryCall& call = calls_[i];
-    if (call.kind == CallKind::pay && call.end == CallEnd::refused) refused_.insert(call.id);
-    if (call.end != CallEnd::done) return;
+    if (call.end == CallEnd::refused) return check_lease_refusal(i);
+    if (call.end != CallEnd::done && call.end != CallEnd::denied) return;
     if (call.returned_ns < call.called_ns) report(name(i) + " returned before it was called");
     switch (call.kind) {
       case CallKind::pay:
         return check_payment(i);
       case CallKind::read_latest:
       case CallKind::read_at:
+      case CallKind::peek:
         return check_read(i);
       case CallKind::acquire:
         return check_grant(i);
       case CallKind::release:
-        return;
+        return check_release(i);
     }
   }
   void check_payment(size_t i) {
     const HistoryCall& call = calls_[i];
-    const auto found = by_position_.find(call.position);
-    const WitnessRecord* const record = found == by_position_.end() ? nullptr : found->second;
-    if (!record || record->kind != WitnessRecord::Kind::pay || record->id != call.id)
-      return report(name(i) + " is not in the log there");
-    if (record->account != call.account || record->amount != call.amount)
+    const bool is_denied = call.end == CallEnd::denied;
+    const WitnessRecord* const record =
+        record_of(call, is_denied ? RecordKind::deny : RecordKind::pay);
+    if (!record || record->id != call.id)
+      return report(name(i) + (is_denied ? " was denied, which" : "") + " is not in the log there");
+    if (record->account != call.account || record->from != call.from ||
+        record->amount != call.amount)
       report(name(i) + " is another payment in the log");
+    // A replay is the earlier call's, whose guard was another.
+    if (!call.is_replayed &&
+        (record->token != call.token || (call.token && record->lease != call.lease)))
+      report(name(i) + " is not guarded in the log as it was asked for");
   }
   void check_read(size_t i) {
     const HistoryCall& call = calls_[i];
-    const int64_t expected = balance_at(call.account, call.position);
+    const int64_t expected = book_.balance_at(call.account, call.position);
     if (expected != call.amount)
       report(name(i) + " of account " + text(call.account) + " says " +
              std::to_string(call.amount) + ", the log says " + std::to_string(expected));
   }
   void check_grant(size_t i) {
     const HistoryCall& call = calls_[i];
-    const auto found = by_position_.find(call.position);
-    if (found == by_position_.end() || found->second->kind != WitnessRecord::Kind::acquire)
-      report(name(i) + " is not in the log");
+    const WitnessRecord* const record = record_of(call, RecordKind::acquire);
+    if (!record || record->lease != call.lease) report(name(i) + " is not in the log");
     if (!tokens_.insert(call.position).second) report(name(i) + " was given out before");
   }
-
-  // --- calls against each other: H2, H5
-
-  static bool has_done_it(const HistoryCall& call) {
-    return call.end == CallEnd::done && !call.is_replayed &&
-           (call.kind == CallKind::pay || call.kind == CallKind::acquire);
+  void check_release(size_t i) {
+    const HistoryCall& call = calls_[i];
+    const WitnessRecord* const record = record_of(call, RecordKind::release);
+    if (!record || record->lease != call.lease) return report(name(i) + " is not in the log");
+    if (book_.token_before(call.lease, call.position) != call.token)
+      report(name(i) + " ended another grant than that of token " + text(call.token));
   }
-  void check_real_time() {
-    // Payments that were refused each time that they were sent.
-    for (const HistoryCall& call : calls_)
-      if (call.kind == CallKind::pay && call.end != CallEnd::refused) refused_.erase(call.id);
-    for (const uint64_t id : refused_)
-      if (by_id_.contains(id)) report("payment " + text(id) + " was refused, and is in the log");
+  void check_lease_refusal(size_t i) {
+    const HistoryCall& call = calls_[i];
+    if (call.kind == CallKind::pay && call.token == 0) return;
+    const bool is_true =
+        book_.was_holder(call.lease, times_.before(i), times_.behind(i), [&](uint64_t token) {
+          return call.kind == CallKind::acquire ? token != 0 : token != call.token;
+        });
+    if (!is_true)
+      report(name(i) + (call.kind == CallKind::acquire
+                            ? " was refused while nobody held the lease"
+                            : " was refused while its token held the lease"));
+  }
 
-    std::vector<size_t> by_call(calls_.size()), by_return(calls_.size());
-    for (size_t i = 0; i < calls_.size(); ++i) by_call[i] = by_return[i] = i;
-    std::sort(by_call.begin(), by_call.end(),
-              [&](size_t a, size_t b) { return calls_[a].called_ns < calls_[b].called_ns; });
-    std::erase_if(by_return, [&](size_t i) { return calls_[i].end != CallEnd::done; });
-    std::sort(by_return.begin(), by_return.end(),
-              [&](size_t a, size_t b) { return calls_[a].returned_ns < calls_[b].returned_ns; });
-    size_t returned = 0;
-    uint64_t newest = 0;  // of what had been answered
-    for (const size_t i : by_call) {
+  // --- calls against each other: H2, H5, H6
+
+  void check_real_time(size_t i) {
+    const HistoryCall& call = calls_[i];
+    const uint64_t newest = times_.before(i);
+    if (has_done_it(call) && call.position <= newest)
+      report(name(i) + " lies before " + text(newest) + ", which had been answered");
+    if (call.end != CallEnd::done) return;
+    const uint64_t needed = call.kind == CallKind::read_latest ? newest
+                            : call.kind == CallKind::peek ? book_.changed_at(call.account, newest)
+                                                          : 0;
+    if (call.position < needed)
+      report(name(i) + " lacks " + text(needed) + ", which had been answered");
+  }
+  // Payments that were refused each time that they were sent.
+  void check_refused_payments() {
+    std::set<uint64_t> refused, others;
+    for (const HistoryCall& call : calls_) {
+      if (call.kind != CallKind::pay) continue;
+      const bool was_refused = call.end == CallEnd::refused || call.end == CallEnd::turned_away;
+      (was_refused ? refused : others).insert(call.id);
+    }
+    for (const uint64_t id : refused)
+      if (!others.contains(id) && by_id_.contains(id))
+        report("payment " + text(id) + " was refused, and is in the log");
+  }
+  void check_asked_for() {
+    std::map<uint64_t, size_t> first;      // call by payment id
+    std::map<uint32_t, uint64_t> unknown;  // acquisitions by lease
+    for (size_t i = 0; i < calls_.size(); ++i) {
       const HistoryCall& call = calls_[i];
-      for (;
-           returned < by_return.size() && calls_[by_return[returned]].returned_ns < call.called_ns;
-           ++returned) {
-        const HistoryCall& before = calls_[by_return[returned]];
-        const bool counts = before.kind == CallKind::pay || before.kind == CallKind::acquire ||
-                            before.kind == CallKind::read_latest;
-        if (counts) newest = std::max(newest, before.position);
-      }
-      if (has_done_it(call) && call.position <= newest)
-        report(name(i) + " lies before " + text(newest) + ", which had been answered");
-      if (call.end == CallEnd::done && call.kind == CallKind::read_latest && call.position < newest)
-        report(name(i) + " lacks " + text(newest) + ", which had been answered");
+      if (call.kind == CallKind::acquire && call.end == CallEnd::unknown) ++unknown[call.lease];
+      if (call.kind != CallKind::pay) continue;
+      const size_t earliest = first.emplace(call.id, i).first->second;
+      if (call.called_ns < calls_[earliest].called_ns) first[call.id] = i;
+    }
+    for (const auto& [id, record] : by_id_) {
+      const auto call = first.find(id);
+      if (call == first.end())
+        report("payment " + text(id) + " is in the log, and nobody asked for it");
+      else if (record->position <= times_.before(call->second))
+        report("payment " + text(id) + " is in the log before it was first asked for");
+    }
+    for (const WitnessRecord& record : log_) {
+      if (record.kind != RecordKind::acquire || tokens_.contains(record.position)) continue;
+      if (unknown[record.lease]-- == 0)
+        return report("the grant at " + text(record.position) + " is nobody's");
     }
   }
 
   const std::vector<HistoryCall>& calls_;
   const std::vector<WitnessRecord>& log_;
+  const std::optional<uint32_t> world_;
+  const HistoryTimes times_;
   std::vector<std::string> problems_;
-  std::map<uint64_t, const WitnessRecord*> by_position_;
-  std::map<uint64_t, uint64_t> by_id_;
-  std::map<uint32_t, std::vector<std::pair<uint64_t, int64_t>>> balances_;  // {position, after it}
-  std::set<uint64_t> tokens_, refused_;
+  WitnessBook book_;
+  std::map<uint64_t, const WitnessRecord*> by_position_, by_id_;
+  std::set<uint64_t> tokens_;  // that were told
 };
 
 }  // namespace
 
 std::vector<std::string> check_history(const std::vector<HistoryCall>& calls,
-                                       const std::vector<WitnessRecord>& log) {
-  return Checker(calls, log).run();
+                                       const std::vector<WitnessRecord>& log,
+                                       std::optional<uint32_t> world) {
+  return Checker(calls, log, world).run();
 }
 
 }  // namespace casbook::test_support

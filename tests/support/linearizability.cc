@@ -13,16 +13,22 @@ using Kind = LinearCall::Kind;
 struct State {
   std::array<int64_t, kLinearAccounts> balances{};
   uint64_t paid = 0, refused = 0;  // ids
-  uint64_t holder = 0, last_token = 0;
+  uint32_t holder = 0;             // the number of the grant
+  bool has_lapsed = false;
+  uint64_t token = 0, last_token = 0;  // the holder's; 0: it never came to be known
   auto operator<=>(const State&) const = default;
 };
 
 // The state after a call with the answer that it got. Nothing: that answer is wrong here.
 std::optional<State> pay(State state, const LinearCall& call) {
   const uint64_t bit = uint64_t{1} << call.id;
-  // Under an id there is one answer.
-  if (state.paid & bit) return call.is_refused ? std::nullopt : std::optional(state);
+  // Under an id there is one answer, whatever the lease.
+  if (state.paid & bit)
+    return call.is_refused || call.is_stale ? std::nullopt : std::optional(state);
   if (state.refused & bit) return call.is_refused ? std::optional(state) : std::nullopt;
+  const bool is_guarded_well = call.token == 0 || (state.holder != 0 && state.token == call.token);
+  if (is_guarded_well == call.is_stale) return std::nullopt;
+  if (call.is_stale) return state;
   const bool has_enough =
       call.from < 0 || state.balances[static_cast<size_t>(call.from)] >= call.amount;
   if (has_enough == call.is_refused) return std::nullopt;
@@ -33,15 +39,23 @@ std::optional<State> pay(State state, const LinearCall& call) {
   return state;
 }
 std::optional<State> acquire(State state, const LinearCall& call) {
-  if (call.is_refused) return state.holder != 0 ? std::optional(state) : std::nullopt;
-  if (state.holder != 0 || call.token <= state.last_token) return std::nullopt;
-  state.holder = state.last_token = call.token;
+  const bool is_held = state.holder != 0 && !state.has_lapsed;
+  if (call.is_refused) return is_held ? std::optional(state) : std::nullopt;
+  const bool is_known = call.token != 0;
+  if (is_held || (is_known && call.token <= state.last_token)) return std::nullopt;
+  state.holder = call.grant, state.token = call.token, state.has_lapsed = false;
+  if (is_known) state.last_token = call.token;
   return state;
 }
 std::optional<State> release(State state, const LinearCall& call) {
-  const bool holds = state.holder == call.token;
+  const bool holds = state.holder != 0 && state.token == call.token;
   if (holds == call.is_refused) return std::nullopt;
-  if (holds) state.holder = 0;
+  if (holds) state.holder = 0, state.token = 0, state.has_lapsed = false;
+  return state;
+}
+std::optional<State> lapse(State state, const LinearCall& call) {
+  if (state.holder != call.grant) return std::nullopt;
+  state.has_lapsed = true;
   return state;
 }
 std::optional<State> step(const State& state, const LinearCall& call) {
@@ -55,20 +69,27 @@ std::optional<State> step(const State& state, const LinearCall& call) {
       return acquire(state, call);
     case Kind::release:
       return release(state, call);
+    case Kind::lapse:
+      return lapse(state, call);
   }
   return std::nullopt;
 }
 
-// A call whose answer never came: whatever it may have done. Of a lease the token is not known, so
-// it must not be one of these.
+bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
+
+// A call whose answer never came may have done either, or nothing, and then it is left out. The
+// token of such a grant is not known, so nobody can use it.
 std::vector<State> steps(const State& state, const LinearCall& call) {
   std::vector<State> after;
-  if (auto done = step(state, call)) after.push_back(*done);
-  if (call.returned_ns != LinearCall::kNever) return after;
-  LinearCall refused = call;
-  refused.is_refused = !call.is_refused;
-  if (auto done = step(state, refused)) after.push_back(*done);
-  after.push_back(state);  // nothing
+  const auto add = [&](const LinearCall& as) {
+    const auto next = step(state, as);
+    if (next && (is_known(call) || *next != state)) after.push_back(*next);
+  };
+  add(call);
+  if (is_known(call) || call.kind != Kind::pay) return after;
+  LinearCall denied = call;
+  denied.is_refused = true;
+  add(denied);
   return after;
 }
 
@@ -77,8 +98,6 @@ struct Reached {
   State state;
   auto operator<=>(const Reached&) const = default;
 };
-
-bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
 
 }  // namespace
 

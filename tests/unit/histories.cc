@@ -40,6 +40,7 @@ LinearCall lease(Kind kind, int64_t called, int64_t returned, uint64_t token,
           .called_ns = called,
           .returned_ns = returned,
           .token = token,
+          .grant = static_cast<uint32_t>(token),
           .is_refused = is_refused};
 }
 LinearCall refused(LinearCall call) {
@@ -91,6 +92,53 @@ TEST(Linearizability, FindsALeaseThatTwoHold) {
   EXPECT_NE(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::acquire, 3, 4, 8)}), "");
   EXPECT_NE(check_linearizable({lease(Kind::acquire, 1, 2, 7), lease(Kind::acquire, 1, 2, 8)}), "")
       << "in whichever order";
+}
+
+LinearCall guarded(LinearCall call, uint64_t token, bool is_stale = false) {
+  call.token = token, call.is_stale = is_stale;
+  return call;
+}
+LinearCall lapse(uint32_t grant, int64_t from) {
+  return {.kind = Kind::lapse, .called_ns = from, .grant = grant};
+}
+TEST(Linearizability, FindsAPaymentUnderATokenThatDoesNotHold) {
+  const LinearCall granted = lease(Kind::acquire, 1, 2, 7),
+                   released = lease(Kind::release, 3, 4, 7);
+  const LinearCall next = lease(Kind::acquire, 5, 6, 9);
+  EXPECT_EQ(check_linearizable({granted, guarded(pay(0, 2, 3), 7), released}), "");
+  EXPECT_EQ(check_linearizable({granted, released, guarded(pay(0, 5, 6), 7, true)}), "");
+  EXPECT_EQ(check_linearizable({granted, released, next, guarded(pay(0, 7, 8), 7, true)}), "");
+  EXPECT_NE(check_linearizable({granted, released, guarded(pay(0, 5, 6), 7)}), "");
+  EXPECT_NE(check_linearizable({granted, released, next, guarded(pay(0, 7, 8), 7)}), "");
+  EXPECT_NE(check_linearizable({granted, guarded(pay(0, 3, 4), 7, true)}), "") << "it does hold";
+  EXPECT_EQ(
+      check_linearizable({granted, guarded(pay(0, 2, 3), 7), released, guarded(pay(0, 5, 6), 7)}),
+      "")
+      << "the id has its answer, whatever the lease";
+}
+TEST(Linearizability, FindsALeaseThatWasTakenTooEarly) {
+  const LinearCall granted = lease(Kind::acquire, 1, 2, 7), taken = lease(Kind::acquire, 5, 6, 9);
+  EXPECT_EQ(check_linearizable({granted, taken, lapse(7, 4)}), "");
+  EXPECT_NE(check_linearizable({granted, taken, lapse(7, 8)}), "");
+  EXPECT_NE(check_linearizable({granted, taken, lapse(6, 4)}), "") << "another's";
+  EXPECT_EQ(check_linearizable({granted, lapse(7, 2), lease(Kind::release, 5, 6, 7)}), "")
+      << "nobody had taken it";
+  EXPECT_EQ(check_linearizable({granted, lapse(7, 2), lease(Kind::acquire, 5, 6, 0, true)}), "")
+      << "it may lapse later than it could";
+}
+TEST(Linearizability, OfCallsThatHadNoAnswer) {
+  LinearCall grant = lease(Kind::acquire, 1, kNever, 0);
+  grant.grant = 1;
+  const LinearCall held = lease(Kind::acquire, 5, 6, 0, true);
+  EXPECT_EQ(check_linearizable({grant, held}), "") << "it was granted";
+  EXPECT_EQ(check_linearizable({grant, lease(Kind::acquire, 5, 6, 9)}), "") << "it was not";
+  EXPECT_NE(check_linearizable({grant, held, lease(Kind::acquire, 7, 8, 9)}), "");
+  EXPECT_EQ(check_linearizable({grant, held, lease(Kind::acquire, 7, 8, 9), lapse(1, 2)}), "");
+  LinearCall denied = refused(pay(0, 3, 4, 5, 0, 1)), lost = pay(0, 1, kNever, 5, 0, 1);
+  EXPECT_EQ(check_linearizable({lost, denied, pay(1, 5, 6)}), "");
+  denied.called_ns = 7, denied.returned_ns = 8;
+  EXPECT_EQ(check_linearizable({lost, pay(1, 5, 6), denied}), "") << "the lost one was denied";
+  EXPECT_NE(check_linearizable({pay(1, 5, 6), denied}), "") << "there was enough";
 }
 
 // A history that was: calls take effect at a point of their time, one after the other.
@@ -219,6 +267,10 @@ TEST_F(Witnessed, PositionBeforeItsCallIsFound) {
   early.called_ns = calls_.back().returned_ns + 100, early.returned_ns = early.called_ns + 1;
   EXPECT_THAT(problem(), HasSubstr("which had been answered"));
   early.is_replayed = true;
+  EXPECT_THAT(problem(), HasSubstr("before it was first asked for"));
+  HistoryCall earlier = early;
+  earlier.called_ns = 0, earlier.end = CallEnd::unknown;
+  calls_.push_back(earlier);
   EXPECT_EQ(problem(), "") << "which an earlier call under its id may have done";
 }
 TEST_F(Witnessed, TokenThatComesTwiceIsFound) {
@@ -234,6 +286,110 @@ TEST_F(Witnessed, RefusedPaymentThatIsThereIsFound) {
   again.end = CallEnd::unknown;
   calls_.push_back(again);
   EXPECT_EQ(problem(), "") << "it was sent again, and that may have done it";
+}
+
+TEST_F(Witnessed, RecordOfNobodyIsFound) {
+  const uint64_t id = first(CallKind::pay).id;
+  std::erase_if(calls_, [&](const HistoryCall& call) { return call.id == id; });
+  EXPECT_THAT(problem(), HasSubstr("nobody asked for it"));
+}
+TEST_F(Witnessed, GrantOfNobodyIsFound) {
+  HistoryCall& call = first(CallKind::acquire);
+  call.end = CallEnd::unknown;
+  EXPECT_EQ(problem(), "") << "it may be that call's";
+  call.end = CallEnd::turned_away;
+  EXPECT_THAT(problem(), HasSubstr("is nobody's"));
+}
+
+// Under a lease, step by step: each call alone, so that its position is its time.
+class WitnessedLease : public testing::Test {
+ protected:
+  using Record = WitnessRecord::Kind;
+  HistoryCall& add(CallKind kind, CallEnd end, uint64_t position, uint64_t token = 0) {
+    const auto time = static_cast<int64_t>(10 * position);
+    calls_.push_back({.kind = kind,
+                      .end = end,
+                      .account = 1,
+                      .from = 2,
+                      .called_ns = time,
+                      .returned_ns = time + 5,
+                      .id = kind == CallKind::pay ? position : 0,
+                      .amount = kind == CallKind::pay ? 3 : 0,
+                      .position = position,
+                      .token = token});
+    return calls_.back();
+  }
+  void add(CallKind kind, CallEnd end, Record record, uint64_t position, uint64_t token = 0) {
+    const HistoryCall& call = add(kind, end, position, token);
+    log_.push_back({.position = position,
+                    .kind = record,
+                    .account = record == Record::pay || record == Record::deny ? 1u : 0u,
+                    .from = record == Record::pay || record == Record::deny ? 2u : kNobody,
+                    .id = call.id,
+                    .amount = call.amount,
+                    .token = record == Record::release ? 0 : token});
+  }
+  void SetUp() override {
+    add(CallKind::acquire, CallEnd::done, Record::acquire, 10);
+    add(CallKind::pay, CallEnd::done, Record::pay, 20, 10);
+    add(CallKind::acquire, CallEnd::refused, 25);
+    add(CallKind::release, CallEnd::done, Record::release, 30, 10);
+    add(CallKind::pay, CallEnd::refused, 35, 10);
+    add(CallKind::acquire, CallEnd::done, Record::acquire, 40);
+  }
+  std::string problem() const {
+    const auto problems = check_history(calls_, log_);
+    return problems.empty() ? "" : problems.front();
+  }
+  std::vector<HistoryCall> calls_;
+  std::vector<WitnessRecord> log_;
+};
+
+TEST_F(WitnessedLease, HistoryThatWasIsTaken) { EXPECT_EQ(problem(), ""); }
+TEST_F(WitnessedLease, PaymentUnderAnOldTokenIsFound) {
+  add(CallKind::pay, CallEnd::done, Record::pay, 50, 10);
+  EXPECT_THAT(problem(), HasSubstr("does not hold the lease there"));
+}
+TEST_F(WitnessedLease, PaymentWithoutItsGuardIsFound) {
+  log_[1].token = 0;
+  EXPECT_THAT(problem(), HasSubstr("is not guarded in the log"));
+}
+TEST_F(WitnessedLease, RefusalsWithoutAReasonAreFound) {
+  add(CallKind::pay, CallEnd::refused, 50, 40);
+  EXPECT_THAT(problem(), HasSubstr("while its token held"));
+  calls_.back().called_ns = 355, calls_.back().id = 35;
+  EXPECT_EQ(problem(), "") << "it began before the grant, and may have been refused then";
+  add(CallKind::acquire, CallEnd::refused, 60);
+  EXPECT_EQ(problem(), "");
+  calls_.back().called_ns = 310, calls_.back().returned_ns = 320;
+  EXPECT_THAT(problem(), HasSubstr("while nobody held"));
+}
+TEST_F(WitnessedLease, ReleaseOfAnothersGrantIsFound) {
+  calls_[3].token = 9;
+  EXPECT_THAT(problem(), HasSubstr("ended another grant"));
+}
+TEST_F(WitnessedLease, DenialIsTrueWhereItStands) {
+  add(CallKind::pay, CallEnd::denied, Record::deny, 50);
+  EXPECT_EQ(problem(), "") << "the one who pays has less than nothing";
+  log_[1].from = kNobody, log_[1].account = 2;  // and now it was paid before
+  calls_[1].from = kNobody, calls_[1].account = 2;
+  EXPECT_THAT(problem(), HasSubstr("was denied 3 at 50, where there was 3"));
+  log_.back().kind = Record::other;
+  EXPECT_THAT(problem(), HasSubstr("was denied, which is not in the log there"));
+}
+TEST_F(WitnessedLease, PaymentOfWhatWasNotThereIsFound) {
+  EXPECT_THAT(check_history(calls_, log_, 2u), IsEmpty()) << "the world pays";
+  const auto problems = check_history(calls_, log_, 1u);
+  ASSERT_FALSE(problems.empty());
+  EXPECT_THAT(problems.front(), HasSubstr("took 3 at 20, where there was 0"));
+}
+TEST_F(WitnessedLease, BalanceOfAnEarlierChangeIsFound) {
+  HistoryCall& peek = add(CallKind::peek, CallEnd::done, 50);
+  peek.position = 20, peek.amount = 3;
+  EXPECT_EQ(problem(), "") << "the account did not change since";
+  add(CallKind::pay, CallEnd::done, Record::pay, 45);
+  std::swap(calls_[calls_.size() - 1], calls_[calls_.size() - 2]);
+  EXPECT_THAT(problem(), HasSubstr("lacks 45"));
 }
 
 }  // namespace

@@ -1,0 +1,332 @@
+// What processes on all hosts of a cluster were told, while leaders are killed and cut off, held
+// against the log of a host as witness; small histories also against a checker of linearizability
+// that knows no log. CASBOOK_HISTORY_SECONDS (6, for each of two tests) and CASBOOK_SEED choose.
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/history_cluster.h"
+#include "support/history_tally.h"
+#include "support/history_window.h"
+
+namespace casbook {
+namespace {
+
+using namespace test_support;
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+uint64_t seconds() {
+  const char* const given = std::getenv("CASBOOK_HISTORY_SECONDS");
+  return given ? std::strtoull(given, nullptr, 10) : 6;
+}
+uint64_t seed_of_run() {
+  const char* const given = std::getenv("CASBOOK_SEED");
+  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device()();
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  return seed;
+}
+
+int64_t length_of_run_ns() { return static_cast<int64_t>(seconds()) * 1'000'000'000; }
+
+constexpr uint32_t kHosts = 3;
+constexpr int64_t kRunNs = 20'000'000'000;  // a longer one is begun anew, on other hosts
+constexpr uint64_t kLatestIds = 20;         // sent again now and then
+
+class ClusterHistories : public testing::Test {
+ protected:
+  void begin(uint64_t seed, uint32_t accounts) {
+    cluster.reset();
+    cluster.emplace(kHosts, seed);
+    if (!cluster->load().hosts().are_there())
+      GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
+    ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
+  }
+  // Killed, cut off or stopped, for a while; or all are heard badly.
+  void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
+    if (leader == 0) return;
+    const uint64_t how = must_kill ? 0 : random.below(4);
+    if (how < 3 && !cluster->may_harm(leader)) return;
+    if (how == 0) cluster->kill_daemon(leader), ++kills;
+    if (how == 1) cluster->isolate(leader), ++cuts;
+    if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
+    if (how == 3) cluster->begin_storm(), ++storms;
+    sleep_us(us);
+    cluster->load().daemons().signal(leader, SIGCONT);
+    cluster->heal();
+    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().events();
+  }
+  void print(const HistoryTally& tally) const {
+    const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
+    std::printf("leaders: %llu killed, %llu cut off, %llu stopped; %llu storms\n", number(kills),
+                number(cuts), number(stops), number(storms));
+    tally.print();
+  }
+
+  std::optional<HistoryCluster> cluster;
+  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0;
+};
+
+// --- a large one
+
+constexpr uint32_t kAccounts = 6, kLeases = 3, kCallersEach = 2;
+
+class LargeClusterHistories : public ClusterHistories {
+ protected:
+  struct At {
+    std::atomic<uint64_t> ids;
+    std::array<std::atomic<uint64_t>, kHosts * kCallersEach> payment;  // that each is at
+  };
+  void start(uint32_t caller, uint64_t seed, bool is_unconfirmed) {
+    std::vector<Account> accounts;
+    for (uint32_t i = 0; i <= kAccounts; ++i) accounts.push_back(cluster->account(i));
+    callers[caller].emplace(cluster->start_caller(
+        1 + caller / kCallersEach, ++starts, is_unconfirmed, accounts,
+        [this, caller, random = test::Random(seed)](HistoryCaller& made) mutable {
+          call(made, random, at->payment[caller]);
+        }));
+  }
+  void call(HistoryCaller& caller, test::Random& random, std::atomic<uint64_t>& payment) {
+    // First of all what has no answer yet.
+    for (bool is_open = payment != 0; !caller.is_over() && !caller.has_to_look_anew();) {
+      CallEnd end;
+      if (is_open) {
+        end = caller.pay(payment);
+      } else {
+        payment = next_id(random);
+        end = caller.call_at_random(random, payment, static_cast<uint32_t>(random.below(kLeases)));
+      }
+      is_open = end == CallEnd::unknown || (is_open && end == CallEnd::turned_away);
+      if (end != CallEnd::turned_away) continue;
+      // Another host leads: here is read what it has.
+      sleep_us(static_cast<int64_t>(random.below(5000)));
+      const uint64_t shown = cluster->world().shown;
+      if (shown != 0) caller.read_at(static_cast<uint32_t>(1 + random.below(kAccounts)), {shown});
+    }
+  }
+  uint64_t next_id(test::Random& random) {
+    const uint64_t newest = at->ids;
+    if (newest > kLatestIds && random.one_in(4)) return newest - random.below(kLatestIds);
+    return ++at->ids;
+  }
+  void wake_all() {
+    for (auto& caller : callers) caller->signal(SIGCONT);
+  }
+  // `harm` is called now and then.
+  void run(test::Random& random, int64_t end_ns, bool is_unconfirmed,
+           const std::function<void()>& harm) {
+    int64_t next_harm_ns = monotonic_ns() + 1'000'000'000;
+    while (monotonic_ns() < end_ns && !cluster->world().board.is_full()) {
+      for (uint32_t i = 0; i < callers.size(); ++i)
+        if (!callers[i] || callers[i]->has_ended()) start(i, random.next(), is_unconfirmed);
+      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGKILL);
+      // One sleeps in its call, and wakes when others may lead.
+      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGSTOP);
+      if (random.one_in(8)) wake_all();
+      if (monotonic_ns() > next_harm_ns) {
+        harm();
+        next_harm_ns = monotonic_ns() + 1'000'000'000;
+      }
+      sleep_us(20'000);
+    }
+    wake_all();
+    cluster->heal();
+    sleep_us(500'000);
+    cluster->world().must_stop = 1;
+    for (auto& caller : callers) caller->wait();
+  }
+
+  Shared<At> at;
+  std::array<std::optional<Child>, kHosts * kCallersEach> callers;
+  uint32_t starts = 0;
+};
+
+// On a busy machine it takes longer to become one worth its name.
+TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
+  test::Random random(seed_of_run());
+  HistoryTally tally;
+  const auto is_worth_its_name = [&] {
+    return kills > 0 && tally.done > 50 * seconds() && tally.unknown > seconds() / 2 &&
+           tally.resolved > 0 &&
+           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
+                     tally.reads, tally.reads_at}) > 2 * seconds();
+  };
+  int64_t left_ns = length_of_run_ns();
+  for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
+    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+    if (IsSkipped()) return;
+    bool has_killed = false;
+    run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
+      harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
+    });
+    left_ns -= kRunNs;
+    const auto problems = cluster->problems();
+    if (!problems) continue;
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    tally.take(cluster->world().board.calls());
+  }
+  print(tally);
+  EXPECT_TRUE(is_worth_its_name());
+}
+
+// Callers that read where they are, without asking whether it leads there.
+TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
+  test::Random random(seed_of_run());
+  ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+  if (IsSkipped()) return;
+  run(random, monotonic_ns() + 1'500'000'000, true, [] {});
+  const auto problems = cluster->problems();
+  ASSERT_TRUE(problems && !problems->empty());
+  std::printf("%s\n", problems->front().c_str());
+  EXPECT_THAT(problems->front(), HasSubstr("which had been answered"));
+}
+
+// --- small ones
+
+constexpr uint32_t kRoundsMax = (HistoryCluster::kAccountsMax - 1) / 2;
+constexpr uint32_t kCallsEach = 7, kCallersThere = 3;  // there: where it leads
+constexpr uint64_t kIds = 8;                           // of a round: most are sent more than once
+
+class SmallClusterHistories : public ClusterHistories {
+ protected:
+  enum class Harm { none, kill_caller, harm_leader };
+
+  void begin_rounds(uint64_t seed) {
+    round = 0;
+    begin(seed, 1 + 2 * kRoundsMax);
+  }
+  std::vector<Account> accounts() const {
+    return {cluster->account(0), cluster->account(2 * round + 1), cluster->account(2 * round + 2)};
+  }
+  // What contradicts linearizability; empty: nothing.
+  std::string run_round(test::Random& random, Harm harm, bool is_unconfirmed = false) {
+    const uint32_t leader = cluster->await_leader();
+    EXPECT_NE(leader, 0u) << cluster->load().events();
+    const uint64_t first = cluster->world().board.count();
+    gate->ready = gate->finished = gate->is_open = gate->is_over = 0;
+    std::vector<Child> callers;
+    for (uint32_t host = 1; host <= kHosts; ++host)
+      for (uint32_t i = 0; i < (host == leader ? kCallersThere : 1); ++i)
+        callers.push_back(start(host, random.next(), is_unconfirmed));
+    EXPECT_TRUE(await([&] { return gate->ready == callers.size(); })) << "a caller does not begin";
+    gate->is_open = 1;
+    std::set<uint32_t> ended;
+    sleep_us(static_cast<int64_t>(random.below(8000)));
+    if (harm == Harm::kill_caller) {
+      const uint64_t which = leader - 1 + random.below(kCallersThere);
+      callers[which].kill_and_wait();
+      ended.insert(static_cast<uint32_t>(processes - callers.size() + 1 + which));
+    }
+    if (harm == Harm::harm_leader) harm_leader(leader, random, false, 900'000);
+    // Those where nobody leads have nothing to do, and end with the others.
+    await([&] { return gate->finished + ended.size() >= kCallersThere; }, 1);
+    look_at_the_end();
+    gate->is_over = 1;
+    for (Child& caller : callers) caller.wait();
+    ++round;
+    return check(first, ended);
+  }
+  std::string check(uint64_t first, const std::set<uint32_t>& ended) {
+    const auto calls = cluster->world().board.calls(first);
+    const auto list = linear_calls(calls, cluster->account(0).index, ended);
+    if (list.size() > kLinearCallsMax) return ++too_long, "";
+    const std::string problem = check_linearizable(list);
+    return problem.empty() ? "" : problem + "\n" + text_of(list);
+  }
+
+  uint64_t too_long = 0;
+  uint32_t round = 0, processes = 0;
+
+ private:
+  struct Gate {
+    std::atomic<uint32_t> ready, finished, is_open, is_over;
+  };
+  Child start(uint32_t host, uint64_t seed, bool is_unconfirmed) {
+    return cluster->start_caller(
+        host, ++processes, is_unconfirmed, accounts(),
+        [this, random = test::Random(seed), left = kCallsEach](HistoryCaller& caller) mutable {
+          if (left == kCallsEach) ++gate->ready;
+          while (gate->is_open == 0) sleep_us(20);
+          while (left > 0 && gate->is_over == 0 && !caller.has_to_look_anew()) {
+            if (caller.call_at_random(random, round * 1000 + random.below(kIds), round) ==
+                CallEnd::turned_away)
+              sleep_us(3000);
+            else
+              --left, sleep_us(static_cast<int64_t>(random.below(2000)));
+          }
+          if (left > 0 && gate->is_over == 0) return;
+          ++gate->finished;
+          while (gate->is_over == 0) sleep_us(100);
+          _exit(0);
+        });
+  }
+  // On whichever host leads, until it is done there.
+  void look_at_the_end() {
+    const auto look = [this](HistoryCaller& caller) {
+      const auto insist = [&](auto&& call) {
+        for (int i = 0; i < 20; ++i)
+          if (const CallEnd end = call(); end == CallEnd::done || end == CallEnd::refused) return;
+        _exit(1);
+      };
+      insist([&] { return caller.read_latest(1); });
+      insist([&] { return caller.read_latest(2); });
+      insist([&] { return caller.acquire(round, 10s, true); });
+      _exit(0);
+    };
+    EXPECT_TRUE(await([&] {
+      const uint32_t leader = cluster->load().leader();
+      return leader != 0 && cluster->start_caller(leader, 0, false, accounts(), look).succeeded();
+    })) << cluster->load().events();
+  }
+
+  Shared<Gate> gate;
+};
+
+TEST_F(SmallClusterHistories, AreLinearizable) {
+  test::Random random(seed_of_run());
+  HistoryTally tally;
+  uint64_t rounds = 0;
+  const auto is_worth_its_name = [&] {
+    return rounds > seconds() && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
+           tally.unknown > 0 &&
+           std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
+  };
+  int64_t left_ns = length_of_run_ns();
+  for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
+    ASSERT_NO_FATAL_FAILURE(begin_rounds(random.next()));
+    if (IsSkipped()) return;
+    const int64_t end_ns = monotonic_ns() + std::min(length_of_run_ns(), kRunNs);
+    for (; monotonic_ns() < end_ns && round < kRoundsMax; ++rounds) {
+      const Harm harm = round % 8 == 4     ? Harm::harm_leader
+                        : random.one_in(2) ? Harm::kill_caller
+                                           : Harm::none;
+      ASSERT_EQ(run_round(random, harm), "") << cluster->load().events();
+    }
+    left_ns -= kRunNs;
+    const auto problems = cluster->problems();
+    if (!problems) continue;
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    tally.take(cluster->world().board.calls());
+  }
+  std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));
+  print(tally);
+  EXPECT_LE(too_long, rounds / 5);
+  EXPECT_TRUE(is_worth_its_name());
+}
+
+TEST_F(SmallClusterHistories, ReadsThatAreNotConfirmedAreFound) {
+  test::Random random(seed_of_run());
+  ASSERT_NO_FATAL_FAILURE(begin_rounds(random.next()));
+  if (IsSkipped()) return;
+  std::string problem;
+  while (problem.empty() && round < kRoundsMax) problem = run_round(random, Harm::none, true);
+  std::printf("%s\n", problem.c_str());
+  EXPECT_THAT(problem, HasSubstr("no order goes on"));
+}
+
+}  // namespace
+}  // namespace casbook

@@ -122,6 +122,8 @@ class ClusterNode {
     options.consensus.election_timeout_ms = static_cast<uint32_t>(cluster.election_timeout.count());
     options.consensus.heartbeat_ms = static_cast<uint32_t>(cluster.heartbeat.count());
     options.consensus.seed = static_cast<uint32_t>(boot);
+    options.lag = {.soft_bytes = cluster.lag_soft_bytes, .hard_bytes = cluster.lag_hard_bytes};
+    options.digest_bytes_per_second = cluster.digest_bytes_per_second;
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
     options.transport.boot = boot;

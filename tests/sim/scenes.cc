@@ -10,13 +10,11 @@
 
 #include <cerrno>
 
-#include "api/book_impl.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
 #include "support/hunt.h"
-#include "support/scratch_directory.h"
-#include "support/sim_payers.h"
+#include "support/sim_scene.h"
 
 namespace casbook::test {
 namespace {
@@ -24,36 +22,10 @@ namespace {
 constexpr int kBursts = 6, kBurst = 100;
 constexpr SimLink kSlow{.delay_ns = 5 * kSimMs, .jitter_ns = 0};
 
-class Scene {
+class Scene : public SimScene {
  public:
   Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1)
-      : truth_(events_, nodes),
-        link_(link),
-        network_(events_, seed, nodes, [this](uint64_t to, const std::vector<std::byte>& datagram) {
-          nodes_[to - 1]->receive(datagram);
-        }) {
-    for (uint64_t id = 1; id <= nodes; ++id)
-      nodes_.push_back(std::make_unique<SimNode>(
-          events_, network_, truth_,
-          SimNodeOptions{.id = id,
-                         .nodes = nodes,
-                         .seed = seed * 100 + id,
-                         .entry_bytes_max = 1,  // an entry for each record
-                         .directory = directory_.path() + "/" + std::to_string(id)}));
-    truth_.set_holds([this](uint64_t node, uint64_t index,
-                            uint64_t term) { return nodes_[node - 1]->term_at(index) == term; },
-                     [this](uint64_t node, uint64_t index, uint64_t term) {
-                       return nodes_[node - 1]->has_lost(index, term);
-                     });
-    network_.set_all(link_);
-    payers_ = std::make_unique<SimPayers>(
-        events_, truth_, nodes_,
-        SimPayersOptions{
-            .payments_max = 3, .clients = 2, .have_sleepers = false, .take_leases = false});
-    for (auto& node : nodes_) node->start();
-    payers_->begin();
-    run_until([&] { return payers_->answers().size() >= 2; }, 20);
-  }
+      : SimScene({.nodes = nodes, .seed = seed, .link = link}) {}
 
   // How many entries the leader had for itself, how many the others had meanwhile; how long until
   // all nodes were even again.
@@ -66,19 +38,19 @@ class Scene {
     SimNode& deposed = *leader();
     cut_off({deposed.id()});
     const uint64_t committed = deposed.replicator().commit_index();
-    pay(deposed);
+    pay(deposed, kBursts, kBurst);
     while (deposed.term_at(committed + result.entries + 1) != 0) ++result.entries;
     // The next one writes as much, and another leads when the network is whole again.
     run_until([&] { return leader() && leader() != &deposed; }, 5);
     SimNode& second = *leader();
     run_for(100 * kSimMs);  // until it may be paid there
-    pay(second);
+    pay(second, kBursts, kBurst);
     run_until([&] { return second.has_all_applied(); }, 20);
     result.others = second.replicator().commit_index() - committed;
     second.kill();
     second.start();
     run_until([&] { return leader() && leader() != &deposed && leader() != &second; }, 5);
-    network_.set_all(link_);
+    mend();
     const int64_t healed = events_.now();
     run_until(
         [&] {
@@ -123,8 +95,8 @@ class Scene {
     full.storage().fail(
         {.operations = kRoom, .nth = 1, .error_number = ENOSPC, .is_lasting = true});
     for (uint64_t to = 1; to <= nodes_.size(); ++to) network_.cut(full.id(), to);
-    pay(full, 2);  // shorter than an election timeout
-    network_.set_all(link_);
+    pay(full, 2, kBurst);  // shorter than an election timeout
+    mend();
     run_until([&] { return leader() && leader() != &full; }, 3);
     return leader() != &full;
   }
@@ -162,57 +134,6 @@ class Scene {
     for (auto& node : nodes_) holders += node->term_at(index) != 0;
     return led.is_leading() && index > before ? holders : 0;
   }
-  const std::string& violation() const { return truth_.violation(); }
-
- private:
-  static uint64_t last_index(const SimNode& node) {
-    uint64_t index = node.replicator().commit_index();
-    while (node.term_at(index + 1) != 0) ++index;
-    return index;
-  }
-  void cut_off(const std::set<uint64_t>& side) {
-    for (uint64_t from = 1; from <= nodes_.size(); ++from)
-      for (uint64_t to = 1; to <= nodes_.size(); ++to)
-        if (side.contains(from) != side.contains(to)) network_.cut(from, to);
-  }
-  SimNode* leader() {
-    for (auto& node : nodes_)
-      if (node->is_leading()) return node.get();
-    return nullptr;
-  }
-  void run_until(const std::function<bool()>& condition, int64_t seconds) {
-    const int64_t until = events_.now() + seconds * kSimSecond;
-    while (!condition() && events_.now() < until && events_.run_next()) {
-    }
-  }
-  void run_for(int64_t ns) {
-    const int64_t until = events_.now() + ns;
-    run_until([&] { return events_.now() >= until; }, 1);
-  }
-  void pay(SimNode& node, int bursts = kBursts, uint64_t burst_size = kBurst) {
-    auto core = api::open_core(node.directory(), SimBook::kName, arena::Access::read_write);
-    if (!core) return;
-    auto session = BookAccess::wrap(*core).open_session();
-    const auto from = (*core)->accounts.find({*ExternalId::parse("account 0")});
-    const auto to = (*core)->accounts.find({*ExternalId::parse("account 1")});
-    if (!session || !from || !to) return;
-    for (int burst = 0; burst < bursts; ++burst) {
-      for (uint64_t i = 0; i < burst_size; ++i)
-        (void)!session->pay(
-            Payment({ExternalId::of_number(++paid_)}).debit(*from, 1).credit(*to, 1));
-      node.demand();
-      run_for(kSimMs);
-    }
-  }
-
-  SimEvents events_{false};
-  SimTruth truth_;
-  test_support::ScratchDirectory directory_;
-  const SimLink link_;
-  std::vector<std::unique_ptr<SimNode>> nodes_;
-  SimNetwork network_;
-  std::unique_ptr<SimPayers> payers_;
-  uint64_t paid_ = 500'000;
 };
 
 TEST(StaleLeader, UnlearnsInAFewRoundTrips) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/book_impl.h"
+#include "support/sim_keys.h"
 #include "support/twin.h"
 
 namespace casbook::test {
@@ -78,6 +79,7 @@ class Cluster {
 
   void begin();
   void heal();
+  void rotate_keys();
   void end();
   void check_answers();
   void check_answer(const SimAnswer& answer);
@@ -95,6 +97,7 @@ class Cluster {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::unique_ptr<SimPayers> payers_;
   std::unique_ptr<SimFaults> faults_;
+  std::unique_ptr<SimKeys> keys_;
   int64_t progress_ns_ = 0;
 };
 
@@ -125,6 +128,8 @@ void Cluster::begin() {
   const bool is_multicast = !random_.one_in(5);
   const uint64_t memory_bytes = random_.one_in(3) ? 4 << 10 : 64 << 20;
   const uint64_t entry_bytes = random_.one_in(3) ? 1 << 10 : 32 << 10;
+  if (options_.seed % 3 == 0)
+    keys_ = std::make_unique<SimKeys>(events_, directory_.path(), node_count_, options_.seed);
   for (uint64_t id = 1; id <= node_count_; ++id)
     nodes_.push_back(std::make_unique<SimNode>(
         events_, network_, truth_,
@@ -137,7 +142,8 @@ void Cluster::begin() {
                        .is_multicast = is_multicast,
                        .is_compacting = options_.seed % 2 == 0,
                        .bug = options_.bug,
-                       .directory = directory_.path() + "/" + std::to_string(id)}));
+                       .directory = directory_.path() + "/" + std::to_string(id),
+                       .key_file = keys_ ? keys_->file(id) : std::string()}));
   truth_.set_holds([this](uint64_t node, uint64_t index,
                           uint64_t term) { return nodes_[node - 1]->term_at(index) == term; },
                    [this](uint64_t node, uint64_t index, uint64_t term) {
@@ -154,6 +160,7 @@ void Cluster::begin() {
     node->start();
   }
   payers_->begin();
+  if (keys_) keys_->begin(nodes_);
   const SimWeights weights = weights_of(random_);
   const int64_t pause_ms = options_.is_rough ? 50 + some(150) : 60 + some(400);
   events_.after(kSimSecond / 2,
@@ -170,6 +177,7 @@ void Cluster::heal() {
   if (!progresses) return truth_.fail("no payment is durable 5 s after everything is well");
   progress_ns_ = payers_->first_durable_since(healed) - healed;
   run_until(events_.now() + kSimSecond / 2);
+  if (keys_ && is_ok()) rotate_keys();
   payers_->finish();
   const bool is_done = run_until(events_.now() + kProgressNs, [&] { return payers_->is_idle(); });
   if (!is_done) return truth_.fail("a payment has no answer 5 s after everything is well");
@@ -181,6 +189,23 @@ void Cluster::heal() {
   std::string what = "the nodes do not come to the same 5 s after everything is well";
   for (const auto& node : nodes_) what += "; " + node->describe();
   truth_.fail(what);
+}
+
+// From one key to another and once more: nothing is refused on the way.
+void Cluster::rotate_keys() {
+  const auto forged = [this] {
+    uint64_t all = 0;
+    for (const auto& node : nodes_) all += node->dropped_forged();
+    return all;
+  };
+  const uint64_t forged_before = forged(), rotations = keys_->counts().rotations;
+  if (!run_until(events_.now() + kProgressNs,
+                 [&] { return keys_->counts().rotations >= rotations + 2; }))
+    truth_.fail("keys are not changed in 5 s though everything is well");
+  if (forged() != forged_before)
+    truth_.fail(std::to_string(forged() - forged_before) +
+                " datagrams do not open while keys are changed");
+  keys_->end();
 }
 
 void Cluster::end() {
@@ -271,6 +296,10 @@ SimReport Cluster::report() {
                    .progress_ns = progress_ns_};
   for (auto& node : nodes_)
     report.repair_bytes += node->repair_bytes(), report.copies += node->copies();
+  if (keys_) {
+    report.rotations = keys_->counts().rotations;
+    report.loaded_in_copies = keys_->counts().loaded_in_copies;
+  }
   return report;
 }
 
@@ -294,7 +323,11 @@ std::string describe(const SimReport& r) {
       static_cast<unsigned long long>(r.copies), static_cast<unsigned long long>(r.excused), static_cast<unsigned long long>(r.lost_bytes),
       static_cast<unsigned long long>(r.repair_bytes), static_cast<double>(r.progress_ns) / 1e6,
       static_cast<unsigned long long>(r.trace_hash));
-  return text + (r.violation.empty() ? std::string() : "\n  " + r.violation);
+  std::string more;
+  if (r.rotations != 0)
+    more = ", " + std::to_string(r.rotations) + " rotations of keys, " +
+           std::to_string(r.loaded_in_copies) + " loaded in a copy";
+  return text + more + (r.violation.empty() ? std::string() : "\n  " + r.violation);
 }
 
 }  // namespace casbook::test

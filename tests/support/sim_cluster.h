@@ -20,6 +20,7 @@ struct SimReport {
   uint64_t nodes = 0, payments = 0, answers = 0, terms = 0, excused = 0, slept = 0, undone = 0;
   uint64_t confirmed = 0, guarded = 0, replayed = 0, lost_bytes = 0, repair_bytes = 0;
   uint64_t copies = 0;  // of journals, that took the place of others
+  uint64_t rotations = 0, loaded_in_copies = 0;  // of keys, in every third seed
   int64_t virtual_ns = 0, progress_ns = 0;
 };
 

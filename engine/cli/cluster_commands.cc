@@ -90,6 +90,8 @@ Json for_people(const ClusterStatus& cluster) {
                       std::to_string(cluster.dropped_malformed) + " malformed, " +
                       std::to_string(cluster.dropped_newer) + " of a newer version" +
                       (cluster.dropped_newer ? ": upgrade this host" : "");
+  object["refused"] = std::to_string(cluster.refused_disks) + " answers of other disks" +
+                      (cluster.refused_disks ? ": a host that lost its disk needs a new id" : "");
   return object;
 }
 

@@ -40,6 +40,7 @@ Json network_json(const ClusterStatus& cluster) {
           {"dropped_foreign", cluster.dropped_foreign},
           {"dropped_malformed", cluster.dropped_malformed},
           {"dropped_newer", cluster.dropped_newer},
+          {"refused_disks", cluster.refused_disks},
           {"datagram_bytes", cluster.datagram_bytes},
           {"unicast_fallback", cluster.unicast_fallback}};
 }

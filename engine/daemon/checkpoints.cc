@@ -47,6 +47,40 @@ void Checkpoints::join() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Checkpoints::begin(std::function<void()> work) {
+  join();
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = true;
+  }
+  thread_ = std::thread([this, work = std::move(work)] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    // Of this thread alone, on Linux: payments and the journal come first.
+    (void)setpriority(PRIO_PROCESS, 0, kNice);
+    work();
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+  });
+}
+
+bool Checkpoints::begin_to_tell_kept() {
+  if (is_running()) return false;
+  begin([this] { tell_kept(); });
+  return true;
+}
+
+void Checkpoints::set_log_base(uint64_t index) {
+  const std::lock_guard lock(mutex_);
+  log_base_ = index;
+}
+
+uint64_t Checkpoints::superfluous_index() const {
+  const std::lock_guard lock(mutex_);
+  return superfluous_;
+}
+
 bool Checkpoints::is_due(uint64_t bytes_written) const {
   const arena::JournalLines& lines = store_.mapping().journal();
   if (lines.checkpoint_asked.load_relaxed() != lines.checkpoint_answered.load_relaxed())
@@ -59,23 +93,12 @@ bool Checkpoints::is_due(uint64_t bytes_written) const {
 
 void Checkpoints::begin_if_due(uint64_t bytes_written) {
   if (is_running() || !is_due(bytes_written)) return;
-  join();
   bytes_at_last_ = bytes_written, last_ns_ = base::monotonic_ns();
-  {
-    const std::lock_guard lock(mutex_);
-    running_ = true;
-  }
-  thread_ = std::thread([this] {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    // Of this thread alone, on Linux: payments and the journal come first.
-    (void)setpriority(PRIO_PROCESS, 0, kNice);
+  begin([this] {
     const uint64_t asked = asked_so_far();
     auto written = write();
     finish(asked, written);
     const std::lock_guard lock(mutex_);
-    running_ = false;
     result_ = std::move(written);
   });
 }
@@ -178,14 +201,24 @@ Result<void> Checkpoints::write() {
 }
 
 // Segments are kept for the older of the two checkpoints: it is there in case the newer is damaged.
-void Checkpoints::tell_kept() {
+// While there are not two, all of them are: also those that hold entries without records only.
+uint64_t Checkpoints::needed_from() const {
   const auto names = journal::list_checkpoints(storage_);
-  if (!names) return;
-  const Position oldest = names->size() > 1
-                              ? journal::checkpoint_position(names->back()).value_or(Position{})
-                              : Position{};
-  const uint64_t from = std::min(oldest.lsn() + 1, holds_ ? holds_->lowest() : UINT64_MAX);
-  auto kept = journal::remove_segments_below(storage_, journal_id_, from);
+  if (!names || names->size() < 2) return 0;
+  const Position oldest = journal::checkpoint_position(names->back()).value_or(Position{});
+  return std::min(oldest.lsn() + 1, holds_ ? holds_->lowest() : UINT64_MAX);
+}
+
+void Checkpoints::tell_kept() {
+  const uint64_t from = needed_from();
+  const auto superfluous = journal::last_index_below(storage_, journal_id_, from);
+  uint64_t log_base;
+  {
+    const std::lock_guard lock(mutex_);
+    if (superfluous) superfluous_ = *superfluous;
+    log_base = log_base_;
+  }
+  auto kept = journal::remove_segments_below(storage_, journal_id_, from, log_base);
   if (!kept) {
     log_event(Severity::warn, "segments_not_removed", {{"error", kept.error().message()}});
     return;

@@ -34,6 +34,12 @@ class Checkpoints {
   // Segments that somebody reads stay, though they are superfluous.
   void spare_segments(const journal::SegmentHolds* holds) { holds_ = holds; }
 
+  // Of a node of a cluster: up to where its log forgot its entries, with all that had to be noted of
+  // them. What is behind that stays, whatever checkpoints cover.
+  void set_log_base(uint64_t index);
+  // The last entry that neither a checkpoint nor a reader needs, as of the last look; 0: none.
+  uint64_t superfluous_index() const;
+
   // Begins one when it is due, `bytes_written` being what the journal has got so far. Called now
   // and then; never blocks.
   void begin_if_due(uint64_t bytes_written);
@@ -41,11 +47,14 @@ class Checkpoints {
   Result<void> take();
   // How the one ended that begin_if_due() began last; once.
   std::optional<Result<void>> take_result();
-  // What the directory has, told to the arena.
+  // Removes what is superfluous; what the directory has then, told to the arena.
   void tell_kept();
+  // The same in the thread of checkpoints. False: one is under way.
+  bool begin_to_tell_kept();
 
  private:
   bool is_due(uint64_t bytes_written) const;
+  uint64_t needed_from() const;
   Result<void> write();
   Result<uint64_t> copy_records(uint64_t from, uint64_t to,
                                 const std::function<void(std::span<const uint64_t>)>& sink) const;
@@ -53,6 +62,7 @@ class Checkpoints {
   bool has_failed() const;
   void finish(uint64_t asked, const Result<void>& result);
   uint64_t asked_so_far() const;
+  void begin(std::function<void()> work);
   void join();
   bool is_running() const;
 
@@ -70,6 +80,7 @@ class Checkpoints {
   mutable std::mutex mutex_;  // of those below
   std::optional<Result<void>> result_;
   bool running_ = false, must_stop_ = false;
+  uint64_t log_base_ = UINT64_MAX, superfluous_ = 0;
   std::thread thread_;
 };
 

@@ -23,7 +23,6 @@
 #include "daemon/short_slices.h"
 #include "daemon/stop_signal.h"
 #include "daemon/version_watch.h"
-#include "journal/entry_reader.h"
 #include "replicate/udp_network.h"
 
 namespace casbook::daemon {
@@ -65,10 +64,8 @@ class ClusterNode {
     if (!node) return node.error();
     node_ = std::move(*node);
     if (is_quarantined) settle(node_->quarantine(std::nullopt, base::monotonic_ns()));
-    storage_ = &storage;
     arena_->set_journal_end([this] { return log_->position_at(log_->persisted_index()).lsn(); });
     arena_->spare_segments(&catch_up_->holds());
-    journal_id_ = state.journal_id;
     if (auto serving = catch_up_->serve(supply()); !serving) return serving;
     if (auto opened = open_control(); !opened) return opened;
     threads_.push_back(run(&ClusterNode::receive));
@@ -124,6 +121,8 @@ class ClusterNode {
     options.consensus.election_timeout_ms = static_cast<uint32_t>(cluster.election_timeout.count());
     options.consensus.heartbeat_ms = static_cast<uint32_t>(cluster.heartbeat.count());
     options.consensus.seed = static_cast<uint32_t>(boot);
+    options.lag = {.soft_bytes = cluster.lag_soft_bytes, .hard_bytes = cluster.lag_hard_bytes};
+    options.digest_bytes_per_second = cluster.digest_bytes_per_second;
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
     options.transport.address = options.self.address;
@@ -444,6 +443,7 @@ class ClusterNode {
     if (!node_->quarantine() && arena_->is_quarantined())
       settle(node_->quarantine(std::nullopt, base::monotonic_ns()));
     settle(compact());
+    arena_->keep_segments(log_->base_index(), log_->appender().counts().segments);
     catch_up_->look(node_->catch_up_wanted(), own_log());
     tell_refused_disk();
   }
@@ -492,25 +492,14 @@ class ClusterNode {
     return {};
   }
 
-  // Segments that a checkpoint made superfluous are gone: so are their entries.
+  // What no checkpoint needs the log forgets first, with all that is to be noted of it; then the
+  // segments go.
   Result<void> compact() {
-    const auto lines = arena_->lines();
-    if (!lines.journal) return {};
-    const uint64_t checkpoint = lines.journal->checkpoint_position.load_relaxed();
-    const uint64_t segments = lines.journal->segments.load_relaxed();
-    if (checkpoint == checkpoint_seen_ && segments >= segments_seen_) {
-      segments_seen_ = segments;
-      return {};
-    }
-    auto kept = journal::list_segments(*storage_, journal_id_);
-    if (!kept || kept->empty()) return {};
-    const uint64_t index = kept->front().header.first_index - 1;
-    if (index > log_->base_index()) {
-      auto compacted = node_->compacted(index, base::monotonic_ns());
-      if (!compacted) return compacted.error();
-      if (!*compacted || !log_->compact(index)) return {};  // again at the next look
-    }
-    checkpoint_seen_ = checkpoint, segments_seen_ = segments;
+    const uint64_t index = arena_->superfluous_index();
+    if (index <= log_->base_index()) return {};
+    auto compacted = node_->compacted(index, base::monotonic_ns());
+    if (!compacted) return compacted.error();
+    if (*compacted) (void)log_->compact(index);  // if not: again at the next look
     return {};
   }
 
@@ -601,8 +590,6 @@ class ClusterNode {
   const uint64_t shape_;  // what has to be equal on all nodes
   std::unique_ptr<UdpNetwork> network_;
   LiveKeys& keys_;  // main thread
-  journal::Storage* storage_ = nullptr;
-  uint64_t journal_id_ = 0;
 
   mutable FairMutex mutex_;  // of all below
   std::unique_ptr<Replicator> node_;
@@ -616,10 +603,9 @@ class ClusterNode {
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   bool is_quarantine_told_ = false;
-  uint64_t checkpoint_seen_ = 0, segments_seen_ = 0;  // main thread
-  bool is_serving_ = false;                           // main thread
-  uint64_t refused_node_seen_ = 0;                    // main thread
-  replicate::Digest made_;                            // worker, as what follows
+  bool is_serving_ = false;         // main thread
+  uint64_t refused_node_seen_ = 0;  // main thread
+  replicate::Digest made_;          // worker, as what follows
   replicate::Comparison compared_;
   uint64_t configuration_version_ = UINT64_MAX;
   replicate::Configuration members_seen_;

@@ -201,6 +201,9 @@ void read_cluster(const toml::table& file, ClusterConfig& cluster, MaybeFault& f
   section.number("mtu", cluster.mtu);
   section.flag("join", cluster.is_joining);
   section.bytes("catch_up_bytes_per_second", cluster.catch_up_bytes_per_second);
+  section.bytes("lag_soft_bytes", cluster.lag_soft_bytes);
+  section.bytes("lag_hard_bytes", cluster.lag_hard_bytes);
+  section.bytes("digest_bytes_per_second", cluster.digest_bytes_per_second);
   section.refuse_others();
 }
 
@@ -301,6 +304,8 @@ MaybeFault find_fault_of_nodes(const ClusterConfig& cluster) {
   return std::nullopt;
 }
 
+constexpr uint64_t kLagBytesMin = 64ull << 10, kLagBytesMax = 1ull << 40;
+
 MaybeFault find_fault_of_cluster(const ClusterConfig& cluster) {
   if (!cluster.is_set())
     return cluster.nodes.empty() && cluster.node == 0
@@ -320,6 +325,12 @@ MaybeFault find_fault_of_cluster(const ClusterConfig& cluster) {
       {"cluster.heartbeat", ms_of(cluster.heartbeat), 5, ms_of(cluster.election_timeout) / 3,
        as_duration},
       {"cluster.mtu", cluster.mtu, 576, 65'535, as_number},
+      {"cluster.lag_soft_bytes", cluster.lag_soft_bytes, kLagBytesMin, kLagBytesMax,
+       base::format_bytes},
+      {"cluster.lag_hard_bytes", cluster.lag_hard_bytes, cluster.lag_soft_bytes, kLagBytesMax,
+       base::format_bytes},
+      {"cluster.digest_bytes_per_second", cluster.digest_bytes_per_second, 0, 1ull << 30,
+       base::format_bytes},
   };
   return find_out_of(ranges);
 }

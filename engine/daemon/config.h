@@ -45,6 +45,11 @@ struct ClusterConfig {
   // Then `nodes` are those to ask and itself.
   bool is_joining = false;
   uint64_t catch_up_bytes_per_second = 64ull << 20;  // of each copy that it gives; 0: no bound
+  // A follower is slowed down for from the first on, and left out beyond the second; of bytes of
+  // entries that it is behind. 64 KiB to 1 TiB.
+  uint64_t lag_soft_bytes = 16ull << 20, lag_hard_bytes = 256ull << 20;
+  // Of cells that are compared with the other nodes' while this one leads. Up to 1 GiB; 0: none are.
+  uint64_t digest_bytes_per_second = 8ull << 20;
 
   bool is_set() const { return !id.empty(); }
 };

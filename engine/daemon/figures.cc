@@ -201,6 +201,9 @@ void add_network(Figures& figures, const ClusterStatus& cluster) {
   figures.add_labelled({{"reason", "foreign"}}, static_cast<double>(cluster.dropped_foreign));
   figures.add_labelled({{"reason", "malformed"}}, static_cast<double>(cluster.dropped_malformed));
   figures.add_labelled({{"reason", "newer"}}, static_cast<double>(cluster.dropped_newer));
+  figures.add("casbook_refused_disks_total",
+              "Answers of nodes with another disk than they were known with",
+              cluster.refused_disks);
   figures.add("casbook_datagram_bytes", "Bytes of a datagram at most, by the narrowest path",
               cluster.datagram_bytes);
   figures.add("casbook_unicast_fallback", "Whether multicast is silent",

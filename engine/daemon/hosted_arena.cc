@@ -196,13 +196,33 @@ void HostedArena::install(std::shared_ptr<Arena> arena) {
     introduce(*arena);
     arena->checkpoints = std::make_unique<Checkpoints>(arena->store(), storage_, state_.journal_id,
                                                        arena->shape, config_.checkpoint);
-    if (synced_lsn_) arena->checkpoints->wait_for_journal(synced_lsn_);
-    arena->checkpoints->spare_segments(holds_);
+    {
+      const std::lock_guard lock(mutex_);
+      equip(*arena->checkpoints);
+    }
     arena->checkpoints->tell_kept();
   }
   std::shared_ptr<Arena> before;  // let go without the mutex
   const std::lock_guard lock(mutex_);
   before = std::exchange(arena_, std::move(arena));
+}
+
+void HostedArena::equip(Checkpoints& checkpoints) const {
+  if (synced_lsn_) checkpoints.wait_for_journal(synced_lsn_);
+  checkpoints.spare_segments(holds_);
+  checkpoints.set_log_base(looked_.log_base);
+}
+
+void HostedArena::set_journal_end(std::function<uint64_t()> synced_lsn) {
+  const std::lock_guard lock(mutex_);
+  synced_lsn_ = std::move(synced_lsn);
+  if (arena_ && arena_->checkpoints) equip(*arena_->checkpoints);
+}
+
+void HostedArena::spare_segments(const journal::SegmentHolds* holds) {
+  const std::lock_guard lock(mutex_);
+  holds_ = holds;
+  if (arena_ && arena_->checkpoints) equip(*arena_->checkpoints);
 }
 
 void HostedArena::introduce(Arena& arena) {
@@ -284,8 +304,10 @@ std::string HostedArena::where(const replicate::Divergence& divergence) const {
 }
 
 void HostedArena::stop() {
+  std::unique_ptr<Checkpoints> ended;  // without the mutex: it waits for its thread
   const std::lock_guard lock(mutex_);
   is_stopping_ = true;
+  if (arena_) ended = std::move(arena_->checkpoints);
 }
 
 bool HostedArena::must_stop() const {
@@ -353,6 +375,19 @@ void HostedArena::keep_checkpoints(uint64_t bytes_written) {
   const std::lock_guard lock(mutex_);
   if (arena_ && arena_->is_quarantined()) ended = std::move(arena_->checkpoints);
   if (arena_ && arena_->checkpoints) arena_->checkpoints->begin_if_due(bytes_written);
+}
+
+uint64_t HostedArena::superfluous_index() const {
+  const std::lock_guard lock(mutex_);
+  return arena_ && arena_->checkpoints ? arena_->checkpoints->superfluous_index() : 0;
+}
+
+void HostedArena::keep_segments(uint64_t log_base, uint64_t segments_begun) {
+  const std::lock_guard lock(mutex_);
+  const Looked now{log_base, segments_begun, holds_ ? holds_->lowest() : UINT64_MAX};
+  if (now == looked_ || !arena_ || !arena_->checkpoints) return;
+  arena_->checkpoints->set_log_base(log_base);
+  if (arena_->checkpoints->begin_to_tell_kept()) looked_ = now;
 }
 
 HostedArena::Lines HostedArena::lines() const {

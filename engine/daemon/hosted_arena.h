@@ -43,15 +43,12 @@ class HostedArena : public replicate::HostedBook {
   std::string where(const replicate::Divergence& divergence) const;
   // All that was committed is in the journal: the next daemon may go on with this arena.
   void mark_clean();
-  // Ends a promotion that waits for room: the node ends.
+  // Ends a promotion that waits for room, and the checkpoint that is being taken: the node ends.
   void stop();
   // Up to where this node's own journal is synced; asked by checkpoints. Before any is taken.
-  void set_journal_end(std::function<uint64_t()> synced_lsn) {
-    synced_lsn_ = std::move(synced_lsn);
-  }
-
+  void set_journal_end(std::function<uint64_t()> synced_lsn);
   // Segments that somebody reads stay. Before any checkpoint is taken.
-  void spare_segments(const journal::SegmentHolds* holds) { holds_ = holds; }
+  void spare_segments(const journal::SegmentHolds* holds);
 
   uint64_t next_lsn() const;  // of the arena's log
   Position position() const;
@@ -62,6 +59,11 @@ class HostedArena : public replicate::HostedBook {
   void tell_journal(arena::JournalState state, Code code = {});
   // Takes checkpoints when they are due or asked for.
   void keep_checkpoints(uint64_t bytes_written);
+  // Entries up to here are needed for no checkpoint any more; 0: all are.
+  uint64_t superfluous_index() const;
+  // Removes the segments of those that the log forgot, up to `log_base`. Until this is called none
+  // is removed. `segments_begun`: the lines say anew what is kept when it has changed.
+  void keep_segments(uint64_t log_base, uint64_t segments_begun);
   // The lines for people and metrics, of the arena as it is now.
   struct Lines {
     std::shared_ptr<void> keep;
@@ -88,6 +90,7 @@ class HostedArena : public replicate::HostedBook {
   static Result<void> begin_following(Arena& arena);
   bool must_stop() const;
   void install(std::shared_ptr<Arena> arena);
+  void equip(Checkpoints& checkpoints) const;
   void introduce(Arena& arena);
   Result<uint64_t> lsn_to_build(Position committed) const;
 
@@ -100,6 +103,11 @@ class HostedArena : public replicate::HostedBook {
   mutable std::mutex mutex_;  // of what follows
   std::shared_ptr<Arena> arena_;
   bool is_clean_ = false, is_stopping_ = false;
+  struct Looked {
+    uint64_t log_base = 0, segments_begun = 0, held_from = 0;
+    bool operator==(const Looked&) const = default;
+  };
+  Looked looked_;  // when segments were removed last
 };
 
 // Derived from the cluster's name, so that all nodes come to the same.

@@ -60,6 +60,7 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   to.dropped_foreign.store_relaxed(counts.dropped_foreign);
   to.dropped_malformed.store_relaxed(counts.dropped_malformed);
   to.dropped_newer.store_relaxed(counts.dropped_newer);
+  to.refused_disks.store_relaxed(counts.refused_disks);
   to.datagram_bytes.store_relaxed(node.transport().datagram_bytes());
   to.unicast_fallback.store_relaxed(node.transport().is_falling_back() ? 1 : 0);
   to.digests.store_relaxed(node.digests().digests);

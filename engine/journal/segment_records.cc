@@ -1,5 +1,6 @@
 #include "journal/segment_records.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "log/record.h"
@@ -88,11 +89,43 @@ Result<JournalEnd> end_at(const Storage& storage, uint64_t journal_id, uint64_t 
   return missing(storage, "no entry ends with lsn " + std::to_string(lsn) + ", which was durable");
 }
 
-Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id, uint64_t lsn) {
+namespace {
+
+// What the journal begins with when the segments before one are gone. Headers cut: a later one may
+// begin before it.
+struct Beginning {
+  uint64_t index = UINT64_MAX, lsn = UINT64_MAX;
+};
+std::vector<Beginning> beginnings(const std::vector<Segment>& segments) {
+  std::vector<Beginning> all(segments.size() + 1);
+  for (size_t at = segments.size(); at-- > 0;) {
+    const SegmentHeader& header = segments[at].header;
+    all[at] = {std::min(header.first_index, all[at + 1].index),
+               std::min(header.next_lsn, all[at + 1].lsn)};
+  }
+  all.pop_back();
+  return all;
+}
+
+}  // namespace
+
+Result<uint64_t> last_index_below(const Storage& storage, uint64_t journal_id, uint64_t lsn) {
+  const auto segments = list_segments(storage, journal_id);
+  if (!segments) return segments.error();
+  const auto begins = beginnings(*segments);
+  size_t first = 0;
+  while (first + 1 < begins.size() && begins[first + 1].lsn <= lsn) ++first;
+  return first == 0 ? 0 : begins[first].index - 1;
+}
+
+Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id, uint64_t lsn,
+                                           uint64_t index) {
   auto segments = list_segments(storage, journal_id);
   if (!segments) return segments.error();
+  const auto begins = beginnings(*segments);
   size_t first = 0;
-  while (first + 1 < segments->size() && (*segments)[first + 1].header.next_lsn <= lsn) {
+  while (first + 1 < begins.size() && begins[first + 1].lsn <= lsn &&
+         begins[first + 1].index - 1 <= index) {
     if (auto removed = storage.remove(segment_name((*segments)[first].number)); !removed)
       return removed.error();
     // One by one, so that those that are left follow each other after a loss of power.

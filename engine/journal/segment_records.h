@@ -17,12 +17,17 @@ Result<uint64_t> read_records(const Storage& storage, uint64_t journal_id, uint6
 // Where an entry ends that ends with the record at `lsn`. Errors: damaged: none does.
 Result<JournalEnd> end_at(const Storage& storage, uint64_t journal_id, uint64_t lsn);
 
-// Removes the segments that hold nothing from `lsn` on; the last one stays. Returns how many are
-// left and their bytes. Crash: some are removed, oldest first.
+// The last entry of the segments that hold no record from `lsn` on; 0: there are no such. The last
+// segment never counts as one.
+Result<uint64_t> last_index_below(const Storage& storage, uint64_t journal_id, uint64_t lsn);
+
+// Removes those segments, but none with an entry behind `index`. Returns how many are left and their
+// bytes. Crash: some are removed, oldest first.
 struct SegmentsKept {
   uint64_t count = 0, bytes = 0;
 };
-Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id, uint64_t lsn);
+Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id, uint64_t lsn,
+                                           uint64_t index = UINT64_MAX);
 
 // The records of one entry, one after the other. False, and stops, where its body is none of whole
 // records that go on from its first LSN, in its term.

@@ -12,13 +12,11 @@
 
 #include <cerrno>
 
-#include "api/book_impl.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
 #include "support/hunt.h"
-#include "support/scratch_directory.h"
-#include "support/sim_payers.h"
+#include "support/sim_scene.h"
 
 namespace casbook::test {
 namespace {
@@ -26,8 +24,9 @@ namespace {
 constexpr int kBursts = 6, kBurst = 100;
 constexpr SimLink kSlow{.delay_ns = 5 * kSimMs, .jitter_ns = 0};
 
-class Scene {
+class Scene : public SimScene {
  public:
+<<<<<<< HEAD
   // `spares`: nodes that are no members.
   Scene(uint64_t voters, const SimLink& link, uint64_t seed = 1, uint64_t spares = 0)
       : truth_(events_),
@@ -57,6 +56,10 @@ class Scene {
     payers_->begin();
     run_until([&] { return payers_->answers().size() >= 2; }, 20);
   }
+=======
+  Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1)
+      : SimScene({.nodes = nodes, .seed = seed, .link = link}) {}
+>>>>>>> h/ends
 
   // How many entries the leader had for itself, how many the others had meanwhile; how long until
   // all nodes were even again.
@@ -69,19 +72,19 @@ class Scene {
     SimNode& deposed = *leader();
     cut_off({deposed.id()});
     const uint64_t committed = deposed.replicator().commit_index();
-    pay(deposed);
+    pay(deposed, kBursts, kBurst);
     while (deposed.term_at(committed + result.entries + 1) != 0) ++result.entries;
     // The next one writes as much, and another leads when the network is whole again.
     run_until([&] { return leader() && leader() != &deposed; }, 5);
     SimNode& second = *leader();
     run_for(100 * kSimMs);  // until it may be paid there
-    pay(second);
+    pay(second, kBursts, kBurst);
     run_until([&] { return second.has_all_applied(); }, 20);
     result.others = second.replicator().commit_index() - committed;
     second.kill();
     second.start();
     run_until([&] { return leader() && leader() != &deposed && leader() != &second; }, 5);
-    network_.set_all(link_);
+    mend();
     const int64_t healed = events_.now();
     run_until(
         [&] {
@@ -126,8 +129,8 @@ class Scene {
     full.storage().fail(
         {.operations = kRoom, .nth = 1, .error_number = ENOSPC, .is_lasting = true});
     for (uint64_t to = 1; to <= nodes_.size(); ++to) network_.cut(full.id(), to);
-    pay(full, 2);  // shorter than an election timeout
-    network_.set_all(link_);
+    pay(full, 2, kBurst);  // shorter than an election timeout
+    mend();
     run_until([&] { return leader() && leader() != &full; }, 3);
     return leader() != &full;
   }
@@ -165,6 +168,7 @@ class Scene {
     for (auto& node : nodes_) holders += node->term_at(index) != 0;
     return led.is_leading() && index > before ? holders : 0;
   }
+<<<<<<< HEAD
   // A follower that was away gets entries with a change in their midst, and leads then. Whether it
   // makes the next change.
   bool goes_on_after_a_change_in_a_batch() {
@@ -264,6 +268,8 @@ class Scene {
   SimNetwork network_;
   std::unique_ptr<SimPayers> payers_;
   uint64_t paid_ = 500'000;
+=======
+>>>>>>> h/ends
 };
 
 TEST(StaleLeader, UnlearnsInAFewRoundTrips) {

@@ -49,6 +49,18 @@ TEST_P(Seeds, NobodyIsToldWhatIsNotSo) {
 
 INSTANTIATE_TEST_SUITE_P(Part, Seeds, testing::Range<uint64_t>(0, kParts));
 
+// Every third cluster changes its keys, every second one gives copies.
+TEST(Rotation, ComesInTheMiddleOfCopiesToo) {
+  uint64_t loaded_in_copies = 0;
+  for (uint64_t seed = 6; seed <= 120 && loaded_in_copies == 0; seed += 6) {
+    const SimReport report = simulate({.seed = seed});
+    EXPECT_EQ(report.violation, "") << describe(report);
+    EXPECT_GE(report.rotations, 2u) << describe(report);
+    loaded_in_copies += report.loaded_in_copies;
+  }
+  EXPECT_GT(loaded_in_copies, 0u);
+}
+
 TEST(Replay, TheSameSeedIsTheSameRun) {
   for (const uint64_t seed : {3, 4, 7}) {
     const SimReport one = simulate({.seed = seed}), other = simulate({.seed = seed});

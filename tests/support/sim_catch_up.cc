@@ -22,11 +22,16 @@ constexpr uint64_t kSegmentBytes = 64 * journal::kBlockBytes;
 
 void SimNode::on_checkpoint() {
   after(kCheckpointNs / 4 + some(kCheckpointNs), &SimNode::on_checkpoint);
-  if (auto taken = take_checkpoint();
-      !taken && !storage_.fault_has_struck() && storage_.has_power())
-    truth_.fail("node " + std::to_string(options_.id) +
-                " cannot take a checkpoint: " + taken.error().message());
-  settle(compact());
+  const auto check = [this](const Result<void>& done, const char* what) {
+    if (!done && !storage_.fault_has_struck() && storage_.has_power())
+      truth_.fail("node " + std::to_string(options_.id) + " cannot " + what + ": " +
+                  done.error().message());
+  };
+  check(take_checkpoint(), "take a checkpoint");
+  const uint64_t needed = needed_from();
+  auto forgotten = forget_entries_below(needed);
+  if (forgotten) check(remove_segments(needed), "remove segments");
+  settle(forgotten);
 }
 
 // What the journal has no more, the ring has.
@@ -64,23 +69,29 @@ Result<void> SimNode::take_checkpoint() {
   auto info = journal::write_checkpoint(store, storage_, request);
   if (!info) return info.error();
   events_.note(who(), "takes a checkpoint", info->position.value);
-  const auto names = journal::list_checkpoints(storage_);
-  if (!names || names->size() < 2) return {};
-  const Position oldest = journal::checkpoint_position(names->back()).value_or(Position{});
-  auto kept = journal::remove_segments_below(storage_, state_.journal_id,
-                                             std::min(oldest.lsn() + 1, holds_.lowest()));
-  return kept ? Result<void>() : kept.error();
+  return {};
 }
 
-Result<void> SimNode::compact() {
-  auto kept = journal::list_segments(storage_, state_.journal_id);
-  if (!kept || kept->empty()) return {};
-  const uint64_t index = kept->front().header.first_index - 1;
-  if (index <= log_->base_index() || index > commit_seen_) return {};
-  auto compacted = node_->compacted(index, events_.now());
+// The log forgets first, then the segments go.
+uint64_t SimNode::needed_from() const {
+  const auto names = journal::list_checkpoints(storage_);
+  if (!names || names->size() < 2) return 0;
+  const Position oldest = journal::checkpoint_position(names->back()).value_or(Position{});
+  return std::min(oldest.lsn() + 1, holds_.lowest());
+}
+
+Result<void> SimNode::forget_entries_below(uint64_t lsn) {
+  const auto index = journal::last_index_below(storage_, state_.journal_id, lsn);
+  if (!index || *index <= log_->base_index() || *index > commit_seen_) return {};
+  auto compacted = node_->compacted(*index, events_.now());
   if (!compacted) return compacted.error();
-  if (*compacted && log_->compact(index)) events_.note(who(), "has a log from", index + 1);
+  if (*compacted && log_->compact(*index)) events_.note(who(), "has a log from", *index + 1);
   return {};
+}
+
+Result<void> SimNode::remove_segments(uint64_t lsn) {
+  auto kept = journal::remove_segments_below(storage_, state_.journal_id, lsn, log_->base_index());
+  return kept ? Result<void>() : kept.error();
 }
 
 // --- copies ---

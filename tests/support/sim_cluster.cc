@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include "api/book_impl.h"
+<<<<<<< HEAD
 #include "support/sim_members.h"
+=======
+#include "support/sim_keys.h"
+>>>>>>> h/ends
 #include "support/twin.h"
 
 namespace casbook::test {
@@ -80,6 +84,7 @@ class Cluster {
 
   void begin();
   void heal();
+  void rotate_keys();
   void end();
   void check_answers();
   void check_answer(const SimAnswer& answer);
@@ -98,7 +103,11 @@ class Cluster {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::unique_ptr<SimPayers> payers_;
   std::unique_ptr<SimFaults> faults_;
+<<<<<<< HEAD
   std::unique_ptr<SimMembers> members_;
+=======
+  std::unique_ptr<SimKeys> keys_;
+>>>>>>> h/ends
   int64_t progress_ns_ = 0;
 };
 
@@ -129,7 +138,13 @@ void Cluster::begin() {
   const bool is_multicast = !random_.one_in(5);
   const uint64_t memory_bytes = random_.one_in(3) ? 4 << 10 : 64 << 20;
   const uint64_t entry_bytes = random_.one_in(3) ? 1 << 10 : 32 << 10;
+<<<<<<< HEAD
   for (uint64_t id = 1; id <= voter_count_ + spare_count_; ++id)
+=======
+  if (options_.seed % 3 == 0)
+    keys_ = std::make_unique<SimKeys>(events_, directory_.path(), node_count_, options_.seed);
+  for (uint64_t id = 1; id <= node_count_; ++id)
+>>>>>>> h/ends
     nodes_.push_back(std::make_unique<SimNode>(
         events_, network_, truth_,
         SimNodeOptions{.id = id,
@@ -141,7 +156,8 @@ void Cluster::begin() {
                        .is_multicast = is_multicast,
                        .is_compacting = options_.seed % 2 == 0,
                        .bug = options_.bug,
-                       .directory = directory_.path() + "/" + std::to_string(id)}));
+                       .directory = directory_.path() + "/" + std::to_string(id),
+                       .key_file = keys_ ? keys_->file(id) : std::string()}));
   truth_.set_holds([this](uint64_t node, uint64_t index,
                           uint64_t term) { return nodes_[node - 1]->term_at(index) == term; },
                    [this](uint64_t node, uint64_t index, uint64_t term) {
@@ -159,6 +175,7 @@ void Cluster::begin() {
     node->start();
   }
   payers_->begin();
+  if (keys_) keys_->begin(nodes_);
   const SimWeights weights = weights_of(random_);
   const int64_t pause_ms = options_.is_rough ? 50 + some(150) : 60 + some(400);
   if (spare_count_ != 0) members_->begin((100 + some(600)) * kSimMs);
@@ -181,6 +198,7 @@ void Cluster::heal() {
     return truth_.fail("no change of members is made 5 s after everything is well: " +
                        members_->last_error());
   run_until(events_.now() + kSimSecond / 2);
+  if (keys_ && is_ok()) rotate_keys();
   payers_->finish();
   const bool is_done = run_until(events_.now() + kProgressNs, [&] { return payers_->is_idle(); });
   if (!is_done) return truth_.fail("a payment has no answer 5 s after everything is well");
@@ -193,6 +211,23 @@ void Cluster::heal() {
   std::string what = "the nodes do not come to the same 5 s after everything is well";
   for (const auto& node : nodes_) what += "; " + node->describe();
   truth_.fail(what);
+}
+
+// From one key to another and once more: nothing is refused on the way.
+void Cluster::rotate_keys() {
+  const auto forged = [this] {
+    uint64_t all = 0;
+    for (const auto& node : nodes_) all += node->dropped_forged();
+    return all;
+  };
+  const uint64_t forged_before = forged(), rotations = keys_->counts().rotations;
+  if (!run_until(events_.now() + kProgressNs,
+                 [&] { return keys_->counts().rotations >= rotations + 2; }))
+    truth_.fail("keys are not changed in 5 s though everything is well");
+  if (forged() != forged_before)
+    truth_.fail(std::to_string(forged() - forged_before) +
+                " datagrams do not open while keys are changed");
+  keys_->end();
 }
 
 void Cluster::end() {
@@ -286,6 +321,10 @@ SimReport Cluster::report() {
                    .progress_ns = progress_ns_};
   for (auto& node : nodes_)
     report.repair_bytes += node->repair_bytes(), report.copies += node->copies();
+  if (keys_) {
+    report.rotations = keys_->counts().rotations;
+    report.loaded_in_copies = keys_->counts().loaded_in_copies;
+  }
   return report;
 }
 
@@ -310,7 +349,11 @@ std::string describe(const SimReport& r) {
       static_cast<unsigned long long>(r.copies), static_cast<unsigned long long>(r.excused), static_cast<unsigned long long>(r.lost_bytes),
       static_cast<unsigned long long>(r.repair_bytes), static_cast<double>(r.progress_ns) / 1e6,
       static_cast<unsigned long long>(r.trace_hash));
-  return text + (r.violation.empty() ? std::string() : "\n  " + r.violation);
+  std::string more;
+  if (r.rotations != 0)
+    more = ", " + std::to_string(r.rotations) + " rotations of keys, " +
+           std::to_string(r.loaded_in_copies) + " loaded in a copy";
+  return text + more + (r.violation.empty() ? std::string() : "\n  " + r.violation);
 }
 
 }  // namespace casbook::test

@@ -22,6 +22,7 @@ struct SimReport {
   uint64_t changes = 0, members = 0;  // asked for and made; at the end
   uint64_t confirmed = 0, guarded = 0, replayed = 0, lost_bytes = 0, repair_bytes = 0;
   uint64_t copies = 0;  // of journals, that took the place of others
+  uint64_t rotations = 0, loaded_in_copies = 0;  // of keys, in every third seed
   int64_t virtual_ns = 0, progress_ns = 0;
 };
 

@@ -133,8 +133,9 @@ Result<void> SimNode::open() {
                     (!log_->holds(book_.position()) || log_->begins_behind(book_.next_lsn())));
   const uint64_t applied = needs_rebuild ? 0 : log_->applied_index(book_.next_lsn());
   auto options = node_options();
-  const replicate::ClusterKey key{};
-  auto node = Replicator::open(*options, storage_, state_, *log_, network_.port(options_.id), key,
+  auto keys = open_keys();
+  if (!keys) return keys.error();
+  auto node = Replicator::open(*options, storage_, state_, *log_, network_.port(options_.id), *keys,
                                book_, applied, needs_rebuild, events_.now());
   if (!node) return node.error();
   node_ = std::move(*node);
@@ -145,6 +146,23 @@ Result<void> SimNode::open() {
   is_disk_scheduled_ = is_prepare_scheduled_ = is_task_scheduled_ = false;
   is_collect_scheduled_ = is_flush_scheduled_ = false;
   return {};
+}
+
+Result<replicate::ClusterKeys> SimNode::open_keys() {
+  if (options_.key_file.empty()) return replicate::ClusterKeys(replicate::ClusterKey{});
+  auto keys = daemon::LiveKeys::read(options_.key_file);
+  if (!keys) return keys.error();
+  keys_ = std::move(*keys);
+  return keys_->keys();
+}
+
+void SimNode::on_reload_keys() {
+  if (auto loaded = keys_->reload(); !loaded)
+    return truth_.fail("node " + std::to_string(options_.id) +
+                       " does not load its keys: " + loaded.error().message());
+  node_->set_keys(keys_->keys());
+  events_.note(who(), "loads keys", keys_->keys().sealing_id());
+  settle({});
 }
 
 Result<replicate::ReplicatorOptions> SimNode::node_options() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 
+#include "daemon/live_keys.h"
 #include "journal/copy_source.h"
 #include "journal/copy_target.h"
 #include "journal/segment_holds.h"
@@ -25,6 +26,7 @@ struct SimNodeOptions {
   bool is_compacting = false;
   SimBug bug = SimBug::none;
   std::string directory;
+  std::string key_file{};  // read at each start, and again when it is told to; none: one key for good
 };
 
 replicate::Configuration sim_configuration(uint64_t nodes);
@@ -48,6 +50,10 @@ class SimNode {
   // What an operator asks of the daemon; see Replicator::ask().
   Result<uint64_t> ask(const replicate::MemberRequest& request);
   std::optional<Result<void>> take_answer(uint64_t ticket) { return node_->take_answer(ticket); }
+  // SIGHUP.
+  void reload_keys() { run(&SimNode::on_reload_keys); }
+  const replicate::ClusterKeys& keys() const { return keys_->keys(); }
+  uint64_t dropped_forged() const { return node_ ? node_->transport().counts().dropped_forged : 0; }
   // Somebody who pays waits for an answer.
   void demand();
   // Between these, clocks are this host's.
@@ -80,12 +86,15 @@ class SimNode {
   // Where the copies come from.
   void set_peers(std::function<SimNode*(uint64_t node)> peers) { peers_ = std::move(peers); }
   uint64_t copies() const { return copies_; }  // installed
+  bool is_copying() const { return copying_ != nullptr; }
+  journal::SegmentHolds& holds() { return holds_; }
 
  private:
   struct Ground;
   Result<void> open();
   Result<journal::JournalState> open_state();
   Result<replicate::ReplicatorOptions> node_options();
+  Result<replicate::ClusterKeys> open_keys();
   // An event of this life of the daemon; waits while it is stopped.
   void after(int64_t ns, void (SimNode::*event)());
   void run(void (SimNode::*event)());
@@ -104,6 +113,7 @@ class SimNode {
   void give_up(const Error& error);
   Result<void> collect_all();
 
+  void on_reload_keys();
   void on_tick();
   void on_disk();
   void on_prepare();
@@ -126,7 +136,9 @@ class SimNode {
   Result<void> copy_records(uint64_t from, uint64_t to,
                             const std::function<void(std::span<const uint64_t>)>& sink) const;
   Result<void> take_checkpoint();
-  Result<void> compact();
+  uint64_t needed_from() const;
+  Result<void> forget_entries_below(uint64_t lsn);
+  Result<void> remove_segments(uint64_t lsn);
   void look_for_copy();
   void on_copy();
   bool can_reach(const SimNode& other) const;
@@ -163,6 +175,7 @@ class SimNode {
   journal::JournalState state_;
   std::unique_ptr<replicate::RaftLog> log_;
   std::unique_ptr<replicate::Replicator> node_;
+  std::optional<daemon::LiveKeys> keys_;
   replicate::Task task_;
   std::unique_ptr<Copying> copying_;
   int64_t next_copy_ns_ = 0;

@@ -95,8 +95,9 @@ std::vector<std::byte> entry_bytes(std::span<const std::vector<uint64_t>> record
   header.bytes = static_cast<uint32_t>(sizeof header + bytes.size());
   header.index = chain.index + 1, header.first_lsn = chain.next_lsn;
   header.count = static_cast<uint32_t>(records.size());
-  header.term = static_cast<uint16_t>(Position{records.front()[2]}.term());
-  header.type = static_cast<uint8_t>(journal::EntryType::records);
+  header.term = static_cast<uint16_t>(records.empty() ? 1 : Position{records.front()[2]}.term());
+  header.type = static_cast<uint8_t>(records.empty() ? journal::EntryType::barrier
+                                                     : journal::EntryType::records);
   header.synced_index = chain.index, header.chain = chain.checksum;
   journal::seal(header, bytes, seed);
   chain = {header.index, header.checksum, header.term, header.first_lsn + header.count};
@@ -119,13 +120,33 @@ SegmentHeader segment_header(const arena::Mapping& book, uint64_t number, uint64
   return header;
 }
 
+void write_segment(journal::Storage& storage, const arena::Mapping& book, uint64_t number,
+                   const std::vector<std::byte>& entries, const Chain& begin) {
+  const SegmentHeader header =
+      segment_header(book, number, kBlockBytes + entries.size() + kBlockBytes, begin);
+  std::byte* const memory = static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, header.bytes));
+  std::memset(memory, 0, header.bytes);
+  std::memcpy(memory, &header, sizeof header);
+  std::memcpy(memory + kBlockBytes, entries.data(), entries.size());
+  auto file = must(storage.create(journal::segment_name(number)));
+  must(file->write(0, {memory, header.bytes}));
+  must(file->sync());
+  std::free(memory);
+}
+
 }  // namespace
 
 void write_segments(journal::Storage& storage, const arena::Mapping& book,
                     const EncodedRecords& records, const JournalCut& cut) {
   Chain chain;
   size_t at = 0;
-  for (uint64_t number = 1; at < records.size(); ++number) {
+  uint64_t number = 1;
+  for (; number <= cut.barriers; ++number) {
+    const Chain begin = chain;
+    write_segment(storage, book, number,
+                  entry_bytes({}, journal::seed_of(kTestJournalId, number), chain), begin);
+  }
+  for (; at < records.size(); ++number) {
     const Chain begin = chain;
     std::vector<std::byte> entries;
     for (uint64_t e = 0; e < cut.per_segment && at < records.size(); ++e) {
@@ -139,17 +160,7 @@ void write_segments(journal::Storage& storage, const arena::Mapping& book,
       entries.insert(entries.end(), bytes.begin(), bytes.end());
       at += count;
     }
-    const SegmentHeader header =
-        segment_header(book, number, kBlockBytes + entries.size() + kBlockBytes, begin);
-    std::byte* const memory =
-        static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, header.bytes));
-    std::memset(memory, 0, header.bytes);
-    std::memcpy(memory, &header, sizeof header);
-    std::memcpy(memory + kBlockBytes, entries.data(), entries.size());
-    auto file = must(storage.create(journal::segment_name(number)));
-    must(file->write(0, {memory, header.bytes}));
-    must(file->sync());
-    std::free(memory);
+    write_segment(storage, book, number, entries, begin);
   }
   must(storage.sync_directory());
 }

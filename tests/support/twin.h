@@ -51,9 +51,10 @@ constexpr uint64_t kTestJournalId = 0x1234567890abcdef;
 // Of that book, with its ring in place of a journal.
 journal::CheckpointRequest checkpoint_request(const commit::Store& store);
 
-// A journal of these records, `per_entry` in an entry and `per_segment` entries in a segment.
+// A journal of these records, `per_entry` in an entry and `per_segment` entries in a segment. Before
+// them come `barriers` segments with an entry each that has no record.
 struct JournalCut {
-  uint64_t per_entry = 7, per_segment = 5;
+  uint64_t per_entry = 7, per_segment = 5, barriers = 0;
 };
 void write_segments(journal::Storage& storage, const arena::Mapping& book,
                     const EncodedRecords& records, const JournalCut& cut = {});

@@ -147,6 +147,19 @@ TEST_F(CommandCluster, ALinearizableBalanceWithoutOneIsAnsweredAtOnce) {
   EXPECT_EQ(run({"balance", "b", "alice", "--timeout", "1s"}).exit_code, 2);
 }
 
+TEST_F(CommandCluster, StatusSaysHowOftenAnotherDiskWasRefused) {
+  auto mapping = arena::attach(bench_.directory(), "b", arena::Access::read_write);
+  ASSERT_TRUE(mapping);
+  test_support::announce_leading(commit::Store(**mapping), 1);
+  const auto status = [this] { return run({"cluster", "status", "b"}).out; };
+  EXPECT_THAT(status(), HasSubstr("0 answers of other disks\n"));
+  (*mapping)->replication().refused_disks.store_relaxed(3);
+  EXPECT_THAT(status(),
+              HasSubstr("3 answers of other disks: a host that lost its disk needs a new id\n"));
+  const nlohmann::json object = run({"cluster", "status", "b", "--json"}).object();
+  EXPECT_EQ(object.at("cluster").at("network").at("refused_disks"), 3);
+}
+
 // What is missing in a book that follows may be there at the leader.
 TEST_F(CommandCluster, WhoWantsToWriteOnAFollowerIsSentToTheLeaderWhateverIsMissingHere) {
   auto mapping = arena::attach(bench_.directory(), "b", arena::Access::read_write);

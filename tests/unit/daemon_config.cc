@@ -169,9 +169,17 @@ TEST_F(DaemonConfig, HostsOfAClusterAreRead) {
   EXPECT_EQ(least.election_timeout, milliseconds(150));
   EXPECT_EQ(least.heartbeat, milliseconds(30));
   EXPECT_EQ(least.mtu, 1500u);
+  EXPECT_FALSE(least.is_joining);
+  EXPECT_EQ(least.catch_up_bytes_per_second, 64u << 20);
+  EXPECT_EQ(least.lag_soft_bytes, 16u << 20);
+  EXPECT_EQ(least.lag_hard_bytes, 256u << 20);
+  EXPECT_EQ(least.digest_bytes_per_second, 8u << 20);
   const ClusterConfig all =
       must(read(cluster_with("mode = \"unicast\"\ngroup = \"224.0.1.9:9\"\ninterface = \"eth7\"\n"
-                             "election_timeout = \"60s\"\nheartbeat = \"20s\"\nmtu = 9000")))
+                             "election_timeout = \"60s\"\nheartbeat = \"20s\"\nmtu = 9000\n"
+                             "join = true\ncatch_up_bytes_per_second = \"1MiB\"\n"
+                             "lag_soft_bytes = \"2MiB\"\nlag_hard_bytes = \"3GiB\"\n"
+                             "digest_bytes_per_second = 0")))
           .cluster;
   EXPECT_FALSE(all.is_multicast);
   EXPECT_EQ(all.group, "224.0.1.9:9");
@@ -179,6 +187,11 @@ TEST_F(DaemonConfig, HostsOfAClusterAreRead) {
   EXPECT_EQ(all.election_timeout, std::chrono::minutes(1));
   EXPECT_EQ(all.heartbeat, std::chrono::seconds(20)) << "a third of the election timeout";
   EXPECT_EQ(all.mtu, 9000u);
+  EXPECT_TRUE(all.is_joining);
+  EXPECT_EQ(all.catch_up_bytes_per_second, 1u << 20);
+  EXPECT_EQ(all.lag_soft_bytes, 2u << 20);
+  EXPECT_EQ(all.lag_hard_bytes, 3ull << 30);
+  EXPECT_EQ(all.digest_bytes_per_second, 0u);
 }
 
 TEST_F(DaemonConfig, ARefusalOfAClusterNamesFileLineKeyAndWhatWasExpected) {
@@ -209,13 +222,34 @@ TEST_F(DaemonConfig, ARefusalOfAClusterNamesFileLineKeyAndWhatWasExpected) {
       {"mtu = \"1500\"", ":9: cluster.mtu: expected a whole number, got \"1500\""},
       {"mtu = 575", ":9: cluster.mtu: expected 576 to 65535, got 575"},
       {"mtu = 65536", ":9: cluster.mtu: expected 576 to 65535, got 65536"},
+      {"join = 1", ":9: cluster.join: expected true or false, got 1"},
+      {"join = \"yes\"", ":9: cluster.join: expected true or false, got \"yes\""},
+      {"catch_up_bytes_per_second = \"64MB\"",
+       ":9: cluster.catch_up_bytes_per_second: expected a size like \"64MiB\", got \"64MB\""},
+      {"catch_up_bytes_per_second = -1",
+       ":9: cluster.catch_up_bytes_per_second: expected a size like \"64MiB\", got -1"},
+      {"lag_soft_bytes = true", ":9: cluster.lag_soft_bytes: expected a size like"},
+      {"lag_soft_bytes = 65535",
+       ":9: cluster.lag_soft_bytes: expected 64KiB to 1TiB, got 65535B"},
+      {"lag_soft_bytes = \"512MiB\"",
+       ": cluster.lag_hard_bytes: expected 512MiB to 1TiB, got 256MiB"},
+      {"lag_hard_bytes = \"8MiB\"",
+       ":9: cluster.lag_hard_bytes: expected 16MiB to 1TiB, got 8MiB"},
+      {"lag_hard_bytes = \"1025GiB\"",
+       ":9: cluster.lag_hard_bytes: expected 16MiB to 1TiB, got 1025GiB"},
+      {"digest_bytes_per_second = \"8MB\"",
+       ":9: cluster.digest_bytes_per_second: expected a size like"},
+      {"digest_bytes_per_second = \"1025MiB\"",
+       ":9: cluster.digest_bytes_per_second: expected 0B to 1GiB, got 1025MiB"},
       {"keyfile = \"/etc/till.key\"", ":9: cluster.keyfile: no such key; expected one of id, node"},
   };
   for (const auto& [line, expected] : wrong)
     EXPECT_THAT(refusal(cluster_with(line)), HasSubstr(path() + expected)) << line;
   for (const char* line :
        {"mtu = 576", "mtu = 65535", "heartbeat = \"5ms\"", "heartbeat = \"50ms\"",
-        "election_timeout = \"90ms\"", "group = \"239.255.255.255:65535\""})
+        "election_timeout = \"90ms\"", "group = \"239.255.255.255:65535\"",
+        "lag_soft_bytes = 65536", "lag_hard_bytes = \"16MiB\"", "lag_hard_bytes = \"1TiB\"",
+        "digest_bytes_per_second = \"1GiB\"", "catch_up_bytes_per_second = 0"})
     EXPECT_EQ(code_of(read(cluster_with(line))), test_support::kDone) << line;
 }
 
@@ -250,6 +284,24 @@ TEST_F(DaemonConfig, NodesAreThreeOrFiveThatDiffer) {
   const std::string five =
       list_of_nodes({{9, one}, {8, two}, {1, three}, {4, "10.0.0.4:7400"}, {5, "10.0.0.5:7400"}});
   EXPECT_EQ(must(read(cluster_with(five))).cluster.nodes.size(), 5u);
+}
+
+// Those that it may ask, and itself.
+TEST_F(DaemonConfig, ANodeThatJoinsNamesOneToSixteen) {
+  const auto joining = [](int count) {
+    std::string nodes;
+    for (int id = 1; id <= count; ++id)
+      nodes += (nodes.empty() ? "{id = " : ", {id = ") + std::to_string(id) +
+               ", address = \"10.0.0." + std::to_string(id) + ":7400\"}";
+    return cluster_with("nodes = [" + nodes + "]") + "join = true\n";
+  };
+  for (const int count : {2, 3, 4, 16})
+    EXPECT_EQ(must(read(joining(count))).cluster.nodes.size(), static_cast<size_t>(count));
+  for (const int count : {1, 17})
+    EXPECT_THAT(refusal(joining(count)),
+                HasSubstr(path() + ":7: cluster.nodes: expected this node and those that it may "
+                                   "ask, up to 16, got " +
+                          std::to_string(count)));
 }
 
 TEST_F(DaemonConfig, AClusterWithoutANameIsNone) {

@@ -173,6 +173,104 @@ TEST_F(Hosted, ACheckpointWaitsForTheJournalOfItsOwnNode) {
   EXPECT_EQ(Position{lines.journal->checkpoint_position.load_relaxed()}, last());
 }
 
+// Segments of entries that the log still begins with stay: what they say besides records (who is in
+// the cluster) is to be noted first.
+class KeptSegments : public Hosted {
+ protected:
+  static constexpr uint64_t kBarriers = 2;
+  KeptSegments() {
+    write_all();
+    host().set_journal_end([this] { return end() - 1; });
+    must(host_->rebuild(last()));
+  }
+  void write_all() {
+    for (const std::string& name : must(disk_.list()))
+      if (journal::segment_number(name)) must(disk_.remove(name));
+    write_segments(disk_, leader_.replica.mapping(), records_of(leader_.store(), 1, end()),
+                   {.per_entry = 7, .per_segment = 30, .barriers = kBarriers});
+    before_ = segments().size();
+  }
+  std::vector<journal::Segment> segments() const {
+    return must(journal::list_segments(disk_, kTestJournalId));
+  }
+  // That the log begins with.
+  uint64_t base() const { return segments().front().header.first_index - 1; }
+  void look(uint64_t log_base) {
+    host_->keep_segments(log_base, ++looks_);
+    sleep_us(20'000);
+  }
+  void take_checkpoint() {
+    const HostedArena::Lines lines = host_->lines();
+    const uint64_t asked = lines.journal->checkpoint_asked.load_relaxed() + 1;
+    lines.journal->checkpoint_asked.store_relaxed(asked);
+    ASSERT_TRUE(await([&] {
+      host_->keep_checkpoints(0);
+      return lines.journal->checkpoint_answered.load_relaxed() == asked;
+    }));
+    ASSERT_EQ(lines.journal->checkpoint_failures.load_relaxed(), 0u);
+  }
+  // The second of two makes superfluous what lies before the first.
+  void take_two_checkpoints() {
+    host_->tell_durable(last());
+    take_checkpoint();
+    const uint64_t from = end();
+    leader_.pay(3);
+    must(host_->apply(must(leader_.replica->take(from, 4096))));
+    write_all();
+    host_->tell_durable(last());
+    take_checkpoint();
+  }
+
+  uint64_t before_ = 0, looks_ = 0;
+};
+
+TEST_F(KeptSegments, WithoutACheckpointAreAll) {
+  EXPECT_EQ(host_->superfluous_index(), 0u);
+  look(UINT64_MAX);
+  EXPECT_EQ(segments().size(), before_);
+  EXPECT_EQ(host_->superfluous_index(), 0u);
+}
+
+TEST_F(KeptSegments, AreNotThoseThatTheLogForgot) {
+  take_two_checkpoints();
+  EXPECT_TRUE(await([this] { return host_->superfluous_index() > kBarriers; }));
+  EXPECT_EQ(segments().size(), before_) << "the log begins with them";
+  const uint64_t superfluous = host_->superfluous_index();
+  look(kBarriers);
+  EXPECT_TRUE(await([this] { return base() == kBarriers; }));
+  look(superfluous - 1);
+  EXPECT_LT(base(), superfluous);
+  look(superfluous);
+  EXPECT_TRUE(await([&] { return base() == superfluous; }));
+}
+
+// A daemon that goes on with the arena that is there knows nothing of the log at first.
+TEST_F(KeptSegments, AreAllWhileTheLogIsNotKnown) {
+  take_two_checkpoints();
+  host_.reset();
+  ASSERT_TRUE(must(host().attach()));
+  EXPECT_EQ(segments().size(), before_);
+  EXPECT_GT(host_->superfluous_index(), kBarriers);
+  look(kBarriers);
+  EXPECT_TRUE(await([this] { return base() == kBarriers; }));
+}
+
+// The rules of checkpoints come later than the arena that is gone on with.
+TEST_F(KeptSegments, AreThoseThatSomebodyReads) {
+  take_two_checkpoints();
+  host_.reset();
+  ASSERT_TRUE(must(host().attach()));
+  journal::SegmentHolds holds;
+  host_->spare_segments(&holds);
+  auto hold = holds.hold();
+  look(UINT64_MAX);
+  EXPECT_EQ(segments().size(), before_);
+  hold.reset();
+  look(UINT64_MAX);
+  EXPECT_TRUE(await([this] { return base() > kBarriers; }));
+  host_.reset();
+}
+
 // --- what the next daemon finds ---
 
 class LeftArena : public Hosted {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "daemon/metrics.h"
 #include "log/durable.h"
+#include "support/cluster_book.h"
 #include "support/id_table.h"
 #include "support/small_book.h"
 
@@ -115,6 +116,16 @@ TEST_F(DaemonMetrics, TellsHowFarTheJournalIs) {
   EXPECT_EQ(figures["casbook_checkpoint_lsn{book=\"book\"}"], "5");
   EXPECT_EQ(figures["casbook_checkpoint_duration_seconds{book=\"book\"}"], "1.5");
   EXPECT_NEAR(std::stod(figures["casbook_checkpoint_age_seconds{book=\"book\"}"]), 60, 30);
+}
+
+TEST_F(DaemonMetrics, OfAClusterCountsWhatIsDroppedAndRefused) {
+  announce_leading(below_.store, 1);
+  arena::ReplicationLines& replication = mapping().replication();
+  replication.dropped_newer.store_relaxed(4);
+  replication.refused_disks.store_relaxed(5);
+  auto figures = scrape();
+  EXPECT_EQ(figures["casbook_dropped_datagrams_total{book=\"book\",reason=\"newer\"}"], "4");
+  EXPECT_EQ(figures["casbook_refused_disks_total{book=\"book\"}"], "5");
 }
 
 TEST_F(DaemonMetrics, WithoutACheckpointNothingHasAnAge) {

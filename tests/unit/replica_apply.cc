@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "log/log_reader.h"
 #include "support/child_process.h"
 #include "support/replica_arena.h"
 
@@ -295,7 +296,23 @@ TEST_F(ReplicaApply, OthersReadMeanwhile) {
 
 // --- terms ---
 
-TEST_F(ReplicaApply, PromotionOpensATermOfItsOwn) {
+// How long after the last payment of another leader the first one comes here, in ms. A payment that
+// finds the horizon of the ids late by a 64th of the window moves it first, by a record of its own;
+// no other record comes between.
+class ReplicaPromoted : public ReplicaApply, public testing::WithParamInterface<int64_t> {
+ protected:
+  ReplicaPromoted() {
+    base::InjectedClock& clock = base::injected_clock;
+    clock.virtual_ns = (base::wall_clock_ms() - clock.wall_offset_ms) * 1'000'000;  // stands still
+    step_wall_clock(kHorizonLagMs + 1);
+    leader_.pay(1);
+  }
+  static constexpr int64_t kHorizonLagMs = 10'000 / 64;  // of the leader's window
+  bool moves_horizon() const { return GetParam() > kHorizonLagMs; }
+};
+INSTANTIATE_TEST_SUITE_P(AtOnceAndLate, ReplicaPromoted, testing::Values(0, 150, 200));
+
+TEST_P(ReplicaPromoted, OpensATermOfItsOwn) {
   apply_all(follower_, leader_.entries());
   Book book = book_.attach();
   Session session = must(book.open_session());
@@ -308,9 +325,14 @@ TEST_F(ReplicaApply, PromotionOpensATermOfItsOwn) {
   const Position opened = must(follower_->promote(7));
   EXPECT_EQ(opened, Position::of(7, log::log_end(leader_.store())));
   EXPECT_EQ(must(follower_->promote(7)), opened) << "the same answer";
+  step_wall_clock(GetParam());
   const Receipt receipt = must(pay(1));
-  EXPECT_EQ(receipt.position.term(), 7u);
-  EXPECT_GT(receipt.position, opened) << "what grew old meanwhile may be tidied up before it";
+  EXPECT_EQ(receipt.position, Position::of(7, opened.lsn() + (moves_horizon() ? 2 : 1)));
+  if (moves_horizon()) {
+    log::Record between;
+    ASSERT_EQ(log::fetch(follower_.store(), opened.lsn() + 1, between), log::Fetch::got);
+    EXPECT_EQ(between.kind, commit::Kind::move_horizon);
+  }
   EXPECT_EQ(code_of(follower_->promote(8)), Code::bad_argument) << "it is open";
 
   const Position sealed = must(follower_->seal(7));

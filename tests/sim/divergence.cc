@@ -20,7 +20,7 @@ class FlippedCluster {
  public:
   FlippedCluster(uint64_t nodes, uint64_t seed)
       : random_(seed),
-        truth_(events_, nodes),
+        truth_(events_),
         network_(events_, seed, nodes, [this](uint64_t to, const std::vector<std::byte>& datagram) {
           nodes_[to - 1]->receive(datagram);
         }) {

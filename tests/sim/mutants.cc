@@ -76,24 +76,17 @@ TEST_P(Mutants, IsFound) {
 //                                has matched; with the sessions and the guard off 30 changes of
 //                                leader do not come to it. unit_replicate_consensus ConsensusLate
 //                                does on purpose
-<<<<<<< HEAD
-=======
-//   consensus_steps_back_singly  D4: scenes.cc; so is round_unproven
 //   copy_installed_unruled       copies.cc: the old leader has to stand still in the middle of a copy
 //                                until another leads, and to go on unseen by that one
->>>>>>> h/ends
 constexpr Seeded kSeeded[] = {
     {.mutant = Mutant::transport_drops_version, .is_calm = true},  // D7
     {.mutant = Mutant::seal_skipped},
     {.mutant = Mutant::journal_acknowledges_unsynced},
     {.mutant = Mutant::arena_behind_base_kept},
-<<<<<<< HEAD
     {.mutant = Mutant::consensus_standby_votes, .must_change = true},
     {.mutant = Mutant::configuration_not_kept, .must_change = true},
-=======
     {.mutant = Mutant::transport_first_key_only, .is_calm = true},
     {.mutant = Mutant::transport_numbers_anew, .is_calm = true},
->>>>>>> h/ends
     {.mutant = Mutant::none, .bug = SimBug::undone_in_place, .name = "undone_in_place"},
     {.mutant = Mutant::none,
      .bug = SimBug::positions_without_term,

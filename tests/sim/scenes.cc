@@ -26,40 +26,9 @@ constexpr SimLink kSlow{.delay_ns = 5 * kSimMs, .jitter_ns = 0};
 
 class Scene : public SimScene {
  public:
-<<<<<<< HEAD
   // `spares`: nodes that are no members.
-  Scene(uint64_t voters, const SimLink& link, uint64_t seed = 1, uint64_t spares = 0)
-      : truth_(events_),
-        link_(link),
-        network_(events_, seed, voters + spares, [this](uint64_t to, const std::vector<std::byte>& datagram) {
-          nodes_[to - 1]->receive(datagram);
-        }) {
-    for (uint64_t id = 1; id <= voters + spares; ++id)
-      nodes_.push_back(std::make_unique<SimNode>(
-          events_, network_, truth_,
-          SimNodeOptions{.id = id,
-                         .nodes = voters,
-                         .seed = seed * 100 + id,
-                         .entry_bytes_max = 1,  // an entry for each record
-                         .directory = directory_.path() + "/" + std::to_string(id)}));
-    truth_.set_holds([this](uint64_t node, uint64_t index,
-                            uint64_t term) { return nodes_[node - 1]->term_at(index) == term; },
-                     [this](uint64_t node, uint64_t index, uint64_t term) {
-                       return nodes_[node - 1]->has_lost(index, term);
-                     });
-    network_.set_all(link_);
-    payers_ = std::make_unique<SimPayers>(
-        events_, truth_, nodes_,
-        SimPayersOptions{
-            .payments_max = 3, .clients = 2, .have_sleepers = false, .take_leases = false});
-    for (auto& node : nodes_) node->start();
-    payers_->begin();
-    run_until([&] { return payers_->answers().size() >= 2; }, 20);
-  }
-=======
-  Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1)
-      : SimScene({.nodes = nodes, .seed = seed, .link = link}) {}
->>>>>>> h/ends
+  Scene(uint64_t nodes, const SimLink& link, uint64_t seed = 1, uint64_t spares = 0)
+      : SimScene({.nodes = nodes, .spares = spares, .seed = seed, .link = link}) {}
 
   // How many entries the leader had for itself, how many the others had meanwhile; how long until
   // all nodes were even again.
@@ -168,7 +137,6 @@ class Scene : public SimScene {
     for (auto& node : nodes_) holders += node->term_at(index) != 0;
     return led.is_leading() && index > before ? holders : 0;
   }
-<<<<<<< HEAD
   // A follower that was away gets entries with a change in their midst, and leads then. Whether it
   // makes the next change.
   bool goes_on_after_a_change_in_a_batch() {
@@ -179,7 +147,7 @@ class Scene : public SimScene {
     if (!add_standby(4)) return false;
     pay(led, 1, 20);
     run_for(100 * kSimMs);
-    network_.set_all(link_);
+    mend();
     run_until([&] { return away.has_all_applied(); }, 10);
     (void)!ask({.kind = MemberRequest::Kind::transfer, .id = away.id()});
     run_until([&] { return leader() == &away; }, 5);
@@ -200,7 +168,6 @@ class Scene : public SimScene {
     EXPECT_GT(log::log_end(store), before) << "a run that shows nothing";
     return log::quorum_position(store).lsn() >= before;
   }
-  const std::string& violation() const { return truth_.violation(); }
 
  private:
   using MemberRequest = replicate::MemberRequest;
@@ -220,56 +187,6 @@ class Scene : public SimScene {
     if (ticket) run_until([&] { return (answer = node.take_answer(*ticket)).has_value(); }, 5);
     return answer && *answer;
   }
-  static uint64_t last_index(const SimNode& node) {
-    uint64_t index = node.replicator().commit_index();
-    while (node.term_at(index + 1) != 0) ++index;
-    return index;
-  }
-  void cut_off(const std::set<uint64_t>& side) {
-    for (uint64_t from = 1; from <= nodes_.size(); ++from)
-      for (uint64_t to = 1; to <= nodes_.size(); ++to)
-        if (side.contains(from) != side.contains(to)) network_.cut(from, to);
-  }
-  SimNode* leader() {
-    for (auto& node : nodes_)
-      if (node->is_leading()) return node.get();
-    return nullptr;
-  }
-  void run_until(const std::function<bool()>& condition, int64_t seconds) {
-    const int64_t until = events_.now() + seconds * kSimSecond;
-    while (!condition() && events_.now() < until && events_.run_next()) {
-    }
-  }
-  void run_for(int64_t ns) {
-    const int64_t until = events_.now() + ns;
-    run_until([&] { return events_.now() >= until; }, 1);
-  }
-  void pay(SimNode& node, int bursts = kBursts, uint64_t burst_size = kBurst) {
-    auto core = api::open_core(node.directory(), SimBook::kName, arena::Access::read_write);
-    if (!core) return;
-    auto session = BookAccess::wrap(*core).open_session();
-    const auto from = (*core)->accounts.find({*ExternalId::parse("account 0")});
-    const auto to = (*core)->accounts.find({*ExternalId::parse("account 1")});
-    if (!session || !from || !to) return;
-    for (int burst = 0; burst < bursts; ++burst) {
-      for (uint64_t i = 0; i < burst_size; ++i)
-        (void)!session->pay(
-            Payment({ExternalId::of_number(++paid_)}).debit(*from, 1).credit(*to, 1));
-      node.demand();
-      run_for(kSimMs);
-    }
-  }
-
-  SimEvents events_{false};
-  SimTruth truth_;
-  test_support::ScratchDirectory directory_;
-  const SimLink link_;
-  std::vector<std::unique_ptr<SimNode>> nodes_;
-  SimNetwork network_;
-  std::unique_ptr<SimPayers> payers_;
-  uint64_t paid_ = 500'000;
-=======
->>>>>>> h/ends
 };
 
 TEST(StaleLeader, UnlearnsInAFewRoundTrips) {

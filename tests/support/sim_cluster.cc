@@ -8,11 +8,8 @@
 #include <unistd.h>
 
 #include "api/book_impl.h"
-<<<<<<< HEAD
-#include "support/sim_members.h"
-=======
 #include "support/sim_keys.h"
->>>>>>> h/ends
+#include "support/sim_members.h"
 #include "support/twin.h"
 
 namespace casbook::test {
@@ -103,11 +100,8 @@ class Cluster {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::unique_ptr<SimPayers> payers_;
   std::unique_ptr<SimFaults> faults_;
-<<<<<<< HEAD
   std::unique_ptr<SimMembers> members_;
-=======
   std::unique_ptr<SimKeys> keys_;
->>>>>>> h/ends
   int64_t progress_ns_ = 0;
 };
 
@@ -138,13 +132,9 @@ void Cluster::begin() {
   const bool is_multicast = !random_.one_in(5);
   const uint64_t memory_bytes = random_.one_in(3) ? 4 << 10 : 64 << 20;
   const uint64_t entry_bytes = random_.one_in(3) ? 1 << 10 : 32 << 10;
-<<<<<<< HEAD
-  for (uint64_t id = 1; id <= voter_count_ + spare_count_; ++id)
-=======
   if (options_.seed % 3 == 0)
-    keys_ = std::make_unique<SimKeys>(events_, directory_.path(), node_count_, options_.seed);
-  for (uint64_t id = 1; id <= node_count_; ++id)
->>>>>>> h/ends
+    keys_ = std::make_unique<SimKeys>(events_, directory_.path(), voter_count_ + spare_count_, options_.seed);
+  for (uint64_t id = 1; id <= voter_count_ + spare_count_; ++id)
     nodes_.push_back(std::make_unique<SimNode>(
         events_, network_, truth_,
         SimNodeOptions{.id = id,

@@ -5,13 +5,13 @@
 namespace casbook::test {
 
 SimScene::SimScene(const SimSceneOptions& options)
-    : truth_(events_, options.nodes),
+    : truth_(events_),
       link_(options.link),
-      network_(events_, options.seed, options.nodes,
+      network_(events_, options.seed, options.nodes + options.spares,
                [this](uint64_t to, const std::vector<std::byte>& datagram) {
                  nodes_[to - 1]->receive(datagram);
                }) {
-  for (uint64_t id = 1; id <= options.nodes; ++id)
+  for (uint64_t id = 1; id <= options.nodes + options.spares; ++id)
     nodes_.push_back(std::make_unique<SimNode>(
         events_, network_, truth_,
         SimNodeOptions{.id = id,

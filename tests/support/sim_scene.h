@@ -10,7 +10,9 @@
 namespace casbook::test {
 
 struct SimSceneOptions {
-  uint64_t nodes = 3, seed = 1;
+  uint64_t nodes = 3;
+  uint64_t spares = 0;  // nodes that are no members
+  uint64_t seed = 1;
   SimLink link{};
   uint64_t entry_bytes_max = 1;  // an entry for each record
   bool is_compacting = false;

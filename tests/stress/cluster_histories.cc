@@ -46,15 +46,16 @@ class ClusterHistories : public testing::Test {
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
     ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().all_events();
   }
-  // Killed, cut off or stopped, for a while; or all are heard badly.
+  // Killed, cut off or stopped, for a while; or all are heard badly, or it hands over.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
     if (leader == 0) return;
-    const uint64_t how = must_kill ? 0 : random.below(4);
+    const uint64_t how = must_kill ? 0 : random.below(5);
     if (how < 3 && !cluster->may_harm(leader)) return;
     if (how == 0) cluster->kill_daemon(leader), ++kills;
     if (how == 1) cluster->isolate(leader), ++cuts;
     if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
     if (how == 3) cluster->begin_storm(), ++storms;
+    if (how == 4) hand_overs += cluster->hand_over(leader);
     sleep_us(us);
     cluster->load().daemons().signal(leader, SIGCONT);
     cluster->heal();
@@ -62,13 +63,13 @@ class ClusterHistories : public testing::Test {
   }
   void print(const HistoryTally& tally) const {
     const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
-    std::printf("leaders: %llu killed, %llu cut off, %llu stopped; %llu storms\n", number(kills),
-                number(cuts), number(stops), number(storms));
+    std::printf("leaders: %llu killed, %llu cut off, %llu stopped, %llu handed over; %llu storms\n",
+                number(kills), number(cuts), number(stops), number(hand_overs), number(storms));
     tally.print();
   }
 
   std::optional<HistoryCluster> cluster;
-  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0;
+  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0, hand_overs = 0;
 };
 
 // --- a large one
@@ -304,8 +305,8 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   HistoryTally tally;
   uint64_t rounds = 0;
   const auto is_worth_its_name = [&] {
-    return rounds > seconds() / 2 && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
-           tally.unknown > 0 &&
+    return rounds > seconds() / 2 && kills + cuts + stops + storms + hand_overs > 0 &&
+           tally.done > 10 * rounds && tally.unknown > 0 &&
            std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
   };
   int64_t left_ns = length_of_run_ns();

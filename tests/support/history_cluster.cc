@@ -86,6 +86,13 @@ bool HistoryCluster::may_harm(uint32_t host) {
   return true;
 }
 
+bool HistoryCluster::hand_over(uint32_t leader) {
+  return start_on(load_.hosts(), leader, CASBOOK_COMMAND_INSTRUMENTED,
+                  {"cluster", "transfer", load_.daemons().book(), "--timeout", "2s"})
+             ->wait()
+             .exit_code == 0;
+}
+
 void HistoryCluster::heal() {
   load_.hosts().wire().heal();
   load_.daemons().start_all();

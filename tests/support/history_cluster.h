@@ -37,6 +37,8 @@ class HistoryCluster {
   bool may_harm(uint32_t host);
   void kill_daemon(uint32_t host) { load_.daemons().kill(host); }
   void isolate(uint32_t host) { load_.hosts().wire().isolate(host); }
+  // By the command, on the host that leads. False: it did not come to that.
+  bool hand_over(uint32_t leader);
   void heal();
 
   // For a while; another may come to lead by it.

@@ -27,7 +27,7 @@ std::string name_of(const Seeded& seeded) {
 void PrintTo(const Seeded& seeded, std::ostream* out) { *out << name_of(seeded); }
 
 constexpr uint64_t kSeedsMax = 60;
-constexpr unsigned kSecondsMax = 100;
+constexpr unsigned kSecondsMax = 200;
 
 uint64_t seeds_max() {
   const char* const text = std::getenv("CASBOOK_SIM_SEEDS");

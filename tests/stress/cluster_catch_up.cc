@@ -69,6 +69,16 @@ class ClusterCatchUp : public testing::Test {
     return await([&] { return daemons_->events(host).find(text) != std::string::npos; }, kSeconds);
   }
 
+  // As the book of that host says; 0 where there is none just now.
+  uint64_t refused_disks(uint32_t host) {
+    *refused_disks_ = 0;
+    fork_on(*hosts_, host, [&] {
+      if (const auto book = Book::observe(daemons_->book()))
+        *refused_disks_ = book->status().cluster.refused_disks;
+    }).wait();
+    return *refused_disks_;
+  }
+
   std::vector<uint64_t> segments(uint32_t host) const {
     std::vector<uint64_t> numbers;
     std::error_code ignored;
@@ -139,6 +149,7 @@ class ClusterCatchUp : public testing::Test {
   uint64_t seed_ = 0;
   uint32_t members_ = 0;
   Shared<ClusterTruth> truth_;
+  Shared<uint64_t> refused_disks_;
   Shared<std::array<HostReport, kHostsMax>> reports_;
   std::optional<Hosts> hosts_;
   std::optional<ClusterDaemons> daemons_;
@@ -224,6 +235,7 @@ TEST_F(ClusterCatchUp, AHostThatLostItsDiskIsRefused) {
     return (daemons_->events(1) + daemons_->events(2)).find("event=disk_refused node=3") !=
            std::string::npos;
   })) << all_events();
+  EXPECT_TRUE(await([&] { return refused_disks(1) + refused_disks(2) > 0; })) << "in no status";
   ASSERT_TRUE(await_progress(50)) << "the others pay on" << all_events();
   end_evenly(2);
 }

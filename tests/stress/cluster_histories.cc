@@ -44,31 +44,32 @@ class ClusterHistories : public testing::Test {
     cluster.emplace(kHosts, seed);
     if (!cluster->load().hosts().are_there())
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
-    ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().events();
+    ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().all_events();
   }
-  // Killed, cut off or stopped, for a while; or all are heard badly.
+  // Killed, cut off or stopped, for a while; or all are heard badly, or it hands over.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
     if (leader == 0) return;
-    const uint64_t how = must_kill ? 0 : random.below(4);
+    const uint64_t how = must_kill ? 0 : random.below(5);
     if (how < 3 && !cluster->may_harm(leader)) return;
     if (how == 0) cluster->kill_daemon(leader), ++kills;
     if (how == 1) cluster->isolate(leader), ++cuts;
     if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
     if (how == 3) cluster->begin_storm(), ++storms;
+    if (how == 4) hand_overs += cluster->hand_over(leader);
     sleep_us(us);
     cluster->load().daemons().signal(leader, SIGCONT);
     cluster->heal();
-    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().events();
+    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().all_events();
   }
   void print(const HistoryTally& tally) const {
     const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
-    std::printf("leaders: %llu killed, %llu cut off, %llu stopped; %llu storms\n", number(kills),
-                number(cuts), number(stops), number(storms));
+    std::printf("leaders: %llu killed, %llu cut off, %llu stopped, %llu handed over; %llu storms\n",
+                number(kills), number(cuts), number(stops), number(hand_overs), number(storms));
     tally.print();
   }
 
   std::optional<HistoryCluster> cluster;
-  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0;
+  uint64_t kills = 0, cuts = 0, stops = 0, storms = 0, hand_overs = 0;
 };
 
 // --- a large one
@@ -166,7 +167,7 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
     left_ns -= kRunNs;
     const auto problems = cluster->problems();
     if (!problems) continue;
-    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
     tally.take(cluster->world().board.calls());
   }
   print(tally);
@@ -176,13 +177,16 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
 // Callers that read where they are, without asking whether it leads there.
 TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
   test::Random random(seed_of_run());
-  ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
-  if (IsSkipped()) return;
-  run(random, monotonic_ns() + 1'500'000'000, true, [] {});
-  const auto problems = cluster->problems();
-  ASSERT_TRUE(problems && !problems->empty());
-  std::printf("%s\n", problems->front().c_str());
-  EXPECT_THAT(problems->front(), HasSubstr("which had been answered"));
+  std::string found;
+  for (int runs = 0; found.empty() && runs < 5; ++runs) {
+    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+    if (IsSkipped()) return;
+    run(random, monotonic_ns() + 1'500'000'000, true, [] {});
+    const auto problems = cluster->problems();
+    if (problems && !problems->empty()) found = problems->front();
+  }
+  std::printf("%s\n", found.c_str());
+  EXPECT_THAT(found, HasSubstr("which had been answered"));
 }
 
 // --- small ones
@@ -205,7 +209,7 @@ class SmallClusterHistories : public ClusterHistories {
   // What contradicts linearizability; empty: nothing.
   std::string run_round(test::Random& random, Harm harm, bool is_unconfirmed = false) {
     const uint32_t leader = cluster->await_leader();
-    EXPECT_NE(leader, 0u) << cluster->load().events();
+    EXPECT_NE(leader, 0u) << cluster->load().all_events();
     const uint64_t first = cluster->world().board.count();
     gate->ready = gate->finished = gate->is_open = gate->is_over = 0;
     std::vector<Child> callers;
@@ -277,10 +281,20 @@ class SmallClusterHistories : public ClusterHistories {
       insist([&] { return caller.acquire(round, 10s, true); });
       _exit(0);
     };
+    uint32_t leader = 0;
+    const uint64_t first = cluster->world().board.count();
     EXPECT_TRUE(await([&] {
-      const uint32_t leader = cluster->load().leader();
+      leader = cluster->load().leader();
       return leader != 0 && cluster->start_caller(leader, 0, false, accounts(), look).succeeded();
-    })) << cluster->load().events();
+    })) << "host "
+        << leader << " leads, and answers: " << ends(cluster->world().board.calls(first)) << "\n"
+        << cluster->load().all_events();
+  }
+  static std::string ends(const std::vector<HistoryCall>& calls) {
+    std::string text;
+    for (const HistoryCall& call : calls)
+      if (call.process == 0) text += std::to_string(static_cast<uint32_t>(call.end)) + " ";
+    return text;
   }
 
   Shared<Gate> gate;
@@ -291,8 +305,8 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
   HistoryTally tally;
   uint64_t rounds = 0;
   const auto is_worth_its_name = [&] {
-    return rounds > seconds() && kills + cuts + stops + storms > 0 && tally.done > 10 * rounds &&
-           tally.unknown > 0 &&
+    return rounds > seconds() / 2 && kills + cuts + stops + storms + hand_overs > 0 &&
+           tally.done > 10 * rounds && tally.unknown > 0 &&
            std::min({tally.replays, tally.denied, tally.grants, tally.refused}) > rounds / 4;
   };
   int64_t left_ns = length_of_run_ns();
@@ -304,12 +318,12 @@ TEST_F(SmallClusterHistories, AreLinearizable) {
       const Harm harm = round % 8 == 4     ? Harm::harm_leader
                         : random.one_in(2) ? Harm::kill_caller
                                            : Harm::none;
-      ASSERT_EQ(run_round(random, harm), "") << cluster->load().events();
+      ASSERT_EQ(run_round(random, harm), "") << cluster->load().all_events();
     }
     left_ns -= kRunNs;
     const auto problems = cluster->problems();
     if (!problems) continue;
-    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().events();
+    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
     tally.take(cluster->world().board.calls());
   }
   std::printf("%llu rounds\n", static_cast<unsigned long long>(rounds));

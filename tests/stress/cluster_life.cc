@@ -11,7 +11,8 @@
 #include "replicate/key_file.h"
 #include "replicate/udp_address.h"
 #include "replicate/wire.h"
-#include "support/cluster_load.h"
+#include "support/cluster_run.h"
+#include "support/gap_watch.h"
 #include "support/hosts/interfaces.h"
 #include "support/hosts/sniffer.h"
 
@@ -37,11 +38,11 @@ class ClusterLife : public testing::Test {
       sniffers.push_back(sniff_on(load.hosts(), host, (*sniffed)[host - 1]));
     load.make_daemons(plan);
     load.daemons().start_all();
-    ASSERT_TRUE(load.await_leader()) << load.events();
+    ASSERT_TRUE(load.await_leader()) << load.all_events();
   }
   void begin_paying() {
     load.start_payers();
-    ASSERT_TRUE(load.await_progress()) << load.events();
+    ASSERT_TRUE(load.await_progress()) << load.all_events();
     gaps.emplace(load.truth());
   }
   // Told to end, ended well, started again, and has all that the others have.
@@ -49,12 +50,12 @@ class ClusterLife : public testing::Test {
     const Ended ended = load.daemons().stop(host);
     EXPECT_EQ(ended.exit_code, 0) << ended.err;
     load.daemons().start(host);
-    ASSERT_TRUE(load.await_caught_up(host)) << load.events();
+    ASSERT_TRUE(load.await_caught_up(host)) << load.all_events();
   }
   uint64_t term() {
     uint64_t highest = 0;
     for (uint32_t host = 1; host <= load.count(); ++host)
-      highest = std::max(highest, load.look(host).term);
+      highest = std::max(highest, load.look(host).leader_term);
     return highest;
   }
   uint64_t told(uint32_t host, const std::string& event) {
@@ -64,9 +65,9 @@ class ClusterLife : public testing::Test {
     return count;
   }
   void end() {
-    ASSERT_TRUE(load.await_progress()) << load.events();
+    ASSERT_TRUE(load.await_progress()) << load.all_events();
     load.stop_payers();
-    load.expect_sound();
+    load.expect_sound({.is_quorum_kept = true});
     for (uint32_t host = 1; host <= load.count(); ++host) {
       const SniffedCounts& seen = (*sniffed)[host - 1];
       EXPECT_GT(seen.datagrams, 100u);
@@ -81,7 +82,7 @@ class ClusterLife : public testing::Test {
   }
 
   Shared<std::array<SniffedCounts, kHostsMax>> sniffed;
-  ClusterLoad load{3};
+  ClusterRun load{{.count = 3}};
   std::vector<Child> sniffers;
   std::optional<GapWatch> gaps;
 };
@@ -93,10 +94,10 @@ TEST_F(ClusterLife, AllHostsRestartedOneByOneLoseNothingAndElectOnceEach) {
     const uint64_t before = term();
     for (uint32_t host = 1; host <= load.count(); ++host) {
       ASSERT_NO_FATAL_FAILURE(restart(host));
-      ASSERT_TRUE(load.await_progress()) << load.events();
+      ASSERT_TRUE(load.await_progress()) << load.all_events();
     }
     const uint64_t elections = term() - before;
-    EXPECT_LE(elections, load.count()) << load.events();
+    EXPECT_LE(elections, load.count()) << load.all_events();
     std::printf("%llu elections, longest gap %.0f ms, %llu payments\n",
                 static_cast<unsigned long long>(elections), gaps->longest_ms(),
                 static_cast<unsigned long long>(load.truth().reached()));
@@ -115,7 +116,7 @@ TEST_F(ClusterLife, AFollowerRestartedWhileNobodyPaysChangesNoLeader) {
     ASSERT_NO_FATAL_FAILURE(restart(host));
     sleep_us(500'000);
     EXPECT_EQ(load.leader(), leader);
-    EXPECT_EQ(term(), before) << load.events();
+    EXPECT_EQ(term(), before) << load.all_events();
   }
 }
 
@@ -131,13 +132,13 @@ class ClusterKeyChange : public ClusterLife {
       if (host > 1)
         fs::copy_file(load.key_file(1), load.key_file(host), fs::copy_options::overwrite_existing);
       ASSERT_NO_FATAL_FAILURE(reload(host, "keys_reloaded"));
-      ASSERT_TRUE(load.await_progress(2)) << load.events();
+      ASSERT_TRUE(load.await_progress(2)) << load.all_events();
     }
   }
   void reload(uint32_t host, const std::string& event) {
     const uint64_t before = told(host, event);
     load.daemons().signal(host, SIGHUP);
-    ASSERT_TRUE(await([&] { return told(host, event) > before; })) << load.events();
+    ASSERT_TRUE(await([&] { return told(host, event) > before; })) << load.all_events();
   }
   uint64_t forged() {
     uint64_t sum = 0;
@@ -156,7 +157,7 @@ TEST_F(ClusterKeyChange, GoesOnWhilePaymentsDo) {
       ASSERT_NO_FATAL_FAILURE(step(change));
   std::printf("longest gap %.1f ms, %llu payments\n", gaps->longest_ms(),
               static_cast<unsigned long long>(load.truth().reached()));
-  EXPECT_EQ(term(), before) << "another leader\n" << load.events();
+  EXPECT_EQ(term(), before) << "another leader\n" << load.all_events();
   EXPECT_EQ(forged(), 0u);
   EXPECT_LT(gaps->longest_ms(), 1000);
   end();
@@ -257,14 +258,14 @@ TEST_F(ClusterVersions, ANodeOfAnotherReleaseIsCountedAndToldOnce) {
   EXPECT_EQ(load.daemons().stop(3).exit_code, 0);
   ASSERT_TRUE(load.await_leader());
   ASSERT_NO_FATAL_FAILURE(say(3, 1, 9, 50));
-  ASSERT_TRUE(await([&] { return load.look(1).dropped_newer == 50; })) << load.events();
+  ASSERT_TRUE(await([&] { return load.look(1).dropped_newer == 50; })) << load.all_events();
   EXPECT_EQ(told(1, "newer_node"), 1u);
   const std::string line = "event=newer_node node=3 address=" + cluster_address(3) +
                            " version=9 own_version=" + std::to_string(replicate::kWireVersion) +
                            " upgrade=\"this node\"";
-  EXPECT_NE(load.daemons().events(1).find(line), std::string::npos) << load.events();
+  EXPECT_NE(load.daemons().events(1).find(line), std::string::npos) << load.all_events();
   ASSERT_NO_FATAL_FAILURE(say(3, 2, 1, 50));
-  ASSERT_TRUE(await([&] { return told(2, "older_node") == 1; })) << load.events();
+  ASSERT_TRUE(await([&] { return told(2, "older_node") == 1; })) << load.all_events();
   EXPECT_NE(load.daemons().events(2).find(" version=1 "), std::string::npos);
   EXPECT_NE(load.daemons().events(2).find(" upgrade=\"that node\""), std::string::npos);
   EXPECT_EQ(load.look(2).dropped_newer, 0u);
@@ -276,7 +277,7 @@ TEST_F(ClusterVersions, ANodeOfAnotherReleaseIsCountedAndToldOnce) {
 TEST_F(ClusterVersions, FilesOfANewerProgramAreNamedAndNotTouched) {
   ASSERT_NO_FATAL_FAILURE(begin({.more = "[checkpoint]\nevery = \"300ms\"\n"}));
   ASSERT_NO_FATAL_FAILURE(begin_paying());
-  ASSERT_TRUE(await([&] { return !newest(3, "checkpoint-").empty(); })) << load.events();
+  ASSERT_TRUE(await([&] { return !newest(3, "checkpoint-").empty(); })) << load.all_events();
   EXPECT_EQ(load.daemons().stop(3).exit_code, 0);
   constexpr size_t kFormatOffset = 8;  // in all files of a journal
   const std::string ninety_nine("\x63\0\0\0", 4);
@@ -286,7 +287,7 @@ TEST_F(ClusterVersions, FilesOfANewerProgramAreNamedAndNotTouched) {
   ASSERT_TRUE(load.hosts().lose_memory(3));  // so that the checkpoint is needed
   ASSERT_NO_FATAL_FAILURE(expect_refused(3, newest(3, "checkpoint-"), kFormatOffset, ninety_nine));
   load.daemons().start(3);
-  ASSERT_TRUE(load.await_caught_up(3)) << load.events();
+  ASSERT_TRUE(load.await_caught_up(3)) << load.all_events();
   end();
 }
 
@@ -354,13 +355,13 @@ class ClusterPath : public ClusterLife {
       gaps->begin_anew();
       narrow();
       const int64_t narrowed_ns = monotonic_ns();
-      ASSERT_TRUE(await_datagrams(1280)) << load.events();
+      ASSERT_TRUE(await_datagrams(1280)) << load.all_events();
       const auto took_ms = static_cast<double>(monotonic_ns() - narrowed_ns) / 1e6;
-      ASSERT_TRUE(load.await_progress(20)) << load.events();
+      ASSERT_TRUE(load.await_progress(20)) << load.all_events();
       std::printf("narrow after %.0f ms at most, longest gap %.0f ms\n", took_ms,
                   gaps->longest_ms());
       widen();
-      ASSERT_TRUE(await_datagrams(1500)) << load.events();
+      ASSERT_TRUE(await_datagrams(1500)) << load.all_events();
       begin_anew();
       ASSERT_TRUE(await([&] { return largest() > 1280; }));
     }

@@ -24,6 +24,7 @@ class ClusterFaults : public testing::Test {
   void make(uint32_t hosts) {
     run_.emplace(HostsOptions{.count = hosts});
     if (!run_->hosts().are_there()) GTEST_SKIP() << "no hosts here: " << run_->hosts().why_not();
+    run_->make_daemons(patient_plan());
   }
   void start() {
     ASSERT_TRUE(run_->begin()) << "nobody pays at the beginning\n" << run_->all_events();

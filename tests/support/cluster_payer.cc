@@ -1,5 +1,6 @@
 #include "support/cluster_payer.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "support/child_process.h"
@@ -12,7 +13,7 @@ using namespace std::chrono_literals;
 constexpr auto kPatience = 300ms;
 constexpr auto kLeaseTtl = 200ms;
 constexpr int64_t kNapUs = 2000;
-constexpr int64_t kPauseUs = 300;  // between payments: the window of ids is not to be filled
+constexpr int64_t kPauseUs = 300;  // at least: the window of ids is not to be filled
 constexpr uint64_t kPaymentsPerGrant = 16;
 
 // What a payer may be told while leaders come and go. It tries again.
@@ -89,7 +90,7 @@ class Payer {
       truth_.note_lie(Lie::two_positions);
     raise(own.reached, number);
     if (truth_.last_leader.exchange(host_) != host_) ++truth_.leader_changes;
-    sleep_us(kPauseUs);
+    sleep_us(std::max<int64_t>(kPauseUs, static_cast<int64_t>(truth_.pause_us.load())));
     return true;
   }
   Result<Receipt> pay(uint32_t client, uint64_t number, const Payment& payment) {

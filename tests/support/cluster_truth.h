@@ -70,6 +70,7 @@ struct ClusterTruth {
   std::atomic<uint64_t> grants, not_leader, unknown, leader_changes, last_leader;
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Lie::count)> lies;
   std::atomic<uint32_t> must_stop;
+  std::atomic<uint64_t> pause_us;  // of a payer, after each payment
 
   void note_lie(Lie lie) { ++lies[static_cast<size_t>(lie)]; }
   uint64_t reached() const {

@@ -21,6 +21,7 @@ class Checker {
   std::vector<std::string> run() {
     read_log();
     for (size_t i = 0; i < calls_.size(); ++i) check_alone(i);
+    for (size_t i = 0; i < calls_.size(); ++i) check_takeover(i);
     for (size_t i = 0; i < calls_.size(); ++i) check_real_time(i);
     check_refused_payments();
     check_asked_for();
@@ -123,7 +124,16 @@ class Checker {
     const HistoryCall& call = calls_[i];
     const WitnessRecord* const record = record_of(call, RecordKind::acquire);
     if (!record || record->lease != call.lease) report(name(i) + " is not in the log");
-    if (!tokens_.insert(call.position).second) report(name(i) + " was given out before");
+    if (!tokens_.emplace(call.position, i).second) report(name(i) + " was given out before");
+  }
+  void check_takeover(size_t i) {
+    const HistoryCall& call = calls_[i];
+    if (call.kind != CallKind::acquire || call.end != CallEnd::done) return;
+    const auto former = tokens_.find(book_.token_before(call.lease, call.position));
+    if (former == tokens_.end()) return;
+    const HistoryCall& held = calls_[former->second];
+    if (!held.is_bound && call.returned_ns < held.called_ns + held.ttl_ns)
+      report(name(i) + " took over from " + text(held.position) + " before its TTL was over");
   }
   void check_release(size_t i) {
     const HistoryCall& call = calls_[i];
@@ -202,7 +212,7 @@ class Checker {
   std::vector<std::string> problems_;
   WitnessBook book_;
   std::map<uint64_t, const WitnessRecord*> by_position_, by_id_;
-  std::set<uint64_t> tokens_;  // that were told
+  std::map<uint64_t, size_t> tokens_;  // that were told, and by which call
 };
 
 }  // namespace

@@ -4,7 +4,8 @@
 //   H2  real time: what had been answered before a call began lies before what that call did, and
 //       before what it saw when it was a linearizable read
 //   H3  a read says what the log says up to its position
-//   H4  grants of a lease have tokens that grow along the log, each given out once
+//   H4  grants of a lease have tokens that grow along the log, each given out once; one that is not
+//       bound to its process is not taken over before its TTL is over
 //   H5  a call that was refused without a record left none
 //   H6  the log has nothing that nobody asked for, nor before it was asked for
 //   H7  a payment under a guard, and a release, stand in the log while that token holds the lease;

@@ -106,7 +106,9 @@ CallEnd HistoryCaller::end_of(const Error& error) {
 CallEnd HistoryCaller::once_safe(Position position, CallEnd end) {
   if (options_.level == Level::memory) return end;
   const auto reached = book_.wait(position, options_.level, options_.patience);
-  return reached ? end : end_of(reached.error());
+  if (reached) return end;
+  // It was done here, so all but this leaves open what became of it.
+  return reached.error().code == Code::undone ? CallEnd::turned_away : CallEnd::unknown;
 }
 
 CallEnd HistoryCaller::acquire(uint32_t number, milliseconds ttl, bool is_detached) {

@@ -23,12 +23,13 @@ ClusterPlan plan() {
   return plan;
 }
 
-// Not those of the clients of ClusterLoad.
+// Not those of the clients of ClusterRun.
 AccountId account_id_of(uint32_t number) { return {ExternalId::of_number(3'000'000 + number)}; }
 
 }  // namespace
 
-HistoryCluster::HistoryCluster(uint32_t hosts, uint64_t seed) : load_(hosts, seed) {}
+HistoryCluster::HistoryCluster(uint32_t hosts, uint64_t seed)
+    : load_({.count = hosts, .seed = seed}) {}
 
 bool HistoryCluster::begin(uint32_t accounts) {
   load_.make_daemons(plan());
@@ -85,6 +86,13 @@ bool HistoryCluster::may_harm(uint32_t host) {
   return true;
 }
 
+bool HistoryCluster::hand_over(uint32_t leader) {
+  return start_on(load_.hosts(), leader, CASBOOK_COMMAND_INSTRUMENTED,
+                  {"cluster", "transfer", load_.daemons().book(), "--timeout", "2s"})
+             ->wait()
+             .exit_code == 0;
+}
+
 void HistoryCluster::heal() {
   load_.hosts().wire().heal();
   load_.daemons().start_all();
@@ -134,7 +142,7 @@ bool is_whole(const std::vector<WitnessRecord>& log) {
 
 std::optional<std::vector<std::string>> HistoryCluster::problems() {
   heal();
-  load_.expect_sound();
+  load_.expect_sound({.is_quorum_kept = true});
   std::vector<std::vector<WitnessRecord>> logs;
   for (uint32_t host = 1; host <= count(); ++host) logs.push_back(log_of(host));
   const auto witness = std::find_if(logs.begin(), logs.end(), is_whole);

@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "support/cluster_load.h"
+#include "support/cluster_run.h"
 #include "support/history_caller.h"
 
 namespace casbook::test_support {
@@ -18,7 +18,7 @@ class HistoryCluster {
 
   HistoryCluster(uint32_t hosts, uint64_t seed);
 
-  ClusterLoad& load() { return load_; }
+  ClusterRun& load() { return load_; }
   HistoryWorld& world() { return *world_; }
   uint32_t count() const { return load_.count(); }
   Account account(uint32_t number) const { return (*accounts_)[number]; }
@@ -37,6 +37,8 @@ class HistoryCluster {
   bool may_harm(uint32_t host);
   void kill_daemon(uint32_t host) { load_.daemons().kill(host); }
   void isolate(uint32_t host) { load_.hosts().wire().isolate(host); }
+  // By the command, on the host that leads. False: it did not come to that.
+  bool hand_over(uint32_t leader);
   void heal();
 
   // For a while; another may come to lead by it.
@@ -60,7 +62,7 @@ class HistoryCluster {
   Shared<HistoryWorld> world_;
   Shared<std::array<Account, kAccountsMax>> accounts_;
   Shared<Log> log_;
-  ClusterLoad load_;
+  ClusterRun load_;
   std::set<uint32_t> harmed_;
 };
 

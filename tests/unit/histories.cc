@@ -368,6 +368,15 @@ TEST_F(WitnessedLease, ReleaseOfAnothersGrantIsFound) {
   calls_[3].token = 9;
   EXPECT_THAT(problem(), HasSubstr("ended another grant"));
 }
+TEST_F(WitnessedLease, TakeoverBeforeTheTtlIsOverIsFound) {
+  add(CallKind::acquire, CallEnd::done, Record::acquire, 50);
+  calls_[5].ttl_ns = 100;  // granted at 400, and this one returns at 505
+  EXPECT_EQ(problem(), "");
+  calls_[5].ttl_ns = 106;
+  EXPECT_THAT(problem(), HasSubstr("took over from 40 before its TTL was over"));
+  calls_[5].is_bound = true;
+  EXPECT_EQ(problem(), "") << "its process may have ended";
+}
 TEST_F(WitnessedLease, DenialIsTrueWhereItStands) {
   add(CallKind::pay, CallEnd::denied, Record::deny, 50);
   EXPECT_EQ(problem(), "") << "the one who pays has less than nothing";

@@ -184,7 +184,11 @@ class Scene : public SimScene {
     request.until_ns = events_.now() + 2 * kSimSecond;
     const auto ticket = node.ask(request);
     std::optional<Result<void>> answer;
-    if (ticket) run_until([&] { return (answer = node.take_answer(*ticket)).has_value(); }, 5);
+    const auto has_answer = [&] {
+      if (!answer) answer = node.take_answer(*ticket);
+      return answer.has_value();
+    };
+    if (ticket) run_until(has_answer, 5);
     return answer && *answer;
   }
 };

@@ -124,8 +124,11 @@ bool records_changes_in_place(Mutant mutant) {
   node.append(2, 5, 2, {}, 5);
   EXPECT_EQ(node.consensus->commit_index(), 5u);
   node.lead({3});
+  node.match(3, node.consensus->last_index());
+  Configuration four = moved(7500);
+  four.servers.push_back({.id = 4, .address = "10.0.0.4:7400", .role = ServerRole::standby});
   const uint64_t next = node.consensus->last_index() + 1;
-  return bool(node.consensus->submit(change(next, node.consensus->term(), moved(7600)), node.now));
+  return bool(node.consensus->submit(change(next, node.consensus->term(), four), node.now));
 }
 
 // D2

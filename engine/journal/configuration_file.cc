@@ -3,15 +3,16 @@
 #include <cstring>
 
 #include "base/assert.h"
-#include "base/hash.h"
+#include "journal/block_file.h"
 
 namespace casbook::journal {
 
 namespace {
 
-constexpr const char* kTemporaryName = "configuration.new";
-constexpr uint64_t kMagic = 0x46434b4f4f4243;  // "CBOOKCF"
-constexpr uint32_t kFormat = 1;
+constexpr BlockFile kFile{.name = kConfigurationName,
+                          .magic = 0x46434b4f4f4243,  // "CBOOKCF"
+                          .format = 1,
+                          .what = "configuration"};
 
 // At the beginning of the only block; the body follows.
 struct ConfigurationHead {
@@ -39,34 +40,20 @@ struct Block {
   uint64_t checksum(const ConfigurationHead& head) const {
     const auto all = body(head);
     return base::hash_bytes(all.data(), all.size(),
-                            base::hash_bytes(bytes, offsetof(ConfigurationHead, checksum), kMagic));
+                            base::hash_bytes(bytes, offsetof(ConfigurationHead, checksum), kFile.magic));
   }
 };
-
-Error error_in(const Storage& storage, Code code, const std::string& what) {
-  return {.code = code, .detail = storage.describe() + "/" + kConfigurationName + ": " + what};
-}
 
 }  // namespace
 
 Result<KeptConfiguration> read_configuration(const Storage& storage) {
-  auto file = storage.open(kConfigurationName, Storage::Access::read);
-  if (!file) return file.error();
   Block block;
-  if (auto read = (*file)->read(0, block.bytes); !read)
-    return read.error().code == Code::truncated
-               ? error_in(storage, Code::damaged, "it is too short")
-               : read.error();
+  if (auto read = read_block(storage, kFile, block.bytes); !read) return read.error();
   const ConfigurationHead head = block.head();
-  if (head.magic != kMagic) return error_in(storage, Code::damaged, "it is no configuration");
-  if (head.format != kFormat)
-    return error_in(storage, head.format > kFormat ? Code::format_newer : Code::format_older,
-                    "format " + std::to_string(head.format) + ", this program knows " +
-                        std::to_string(kFormat));
   const bool is_sound = head.bytes >= sizeof head &&
                         head.bytes <= sizeof head + kConfigurationBytesMax &&
                         head.checksum == block.checksum(head);
-  if (!is_sound) return error_in(storage, Code::damaged, "its checksum does not fit");
+  if (!is_sound) return damaged_block(storage, kFile);
   const auto body = block.body(head);
   return KeptConfiguration{head.journal_id, head.index, head.term, {body.begin(), body.end()}};
 }
@@ -76,7 +63,7 @@ namespace {
 Block block_of(const KeptConfiguration& configuration) {
   CASBOOK_ASSERT(configuration.body.size() <= kConfigurationBytesMax);
   ConfigurationHead head{};
-  head.magic = kMagic, head.format = kFormat;
+  head.magic = kFile.magic, head.format = kFile.format;
   head.bytes = static_cast<uint32_t>(sizeof head + configuration.body.size());
   head.journal_id = configuration.journal_id;
   head.index = configuration.index, head.term = configuration.term;
@@ -96,16 +83,7 @@ std::vector<std::byte> encode(const KeptConfiguration& configuration) {
 }
 
 Result<void> write_configuration(Storage& storage, const KeptConfiguration& configuration) {
-  const Block block = block_of(configuration);
-  if (auto removed = storage.remove(kTemporaryName);
-      !removed && removed.error().code != Code::book_missing)
-    return removed;
-  auto file = storage.create(kTemporaryName);
-  if (!file) return file.error();
-  if (auto done = (*file)->write(0, block.bytes); !done) return done;
-  if (auto done = (*file)->sync(); !done) return done;
-  if (auto done = storage.rename(kTemporaryName, kConfigurationName); !done) return done;
-  return storage.sync_directory();
+  return replace_block(storage, kFile, block_of(configuration).bytes);
 }
 
 }  // namespace casbook::journal

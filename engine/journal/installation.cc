@@ -1,9 +1,7 @@
 #include "journal/installation.h"
 
-#include <cstring>
-
-#include "base/hash.h"
 #include "base/probe.h"
+#include "journal/block_file.h"
 #include "journal/checkpoint.h"
 #include "journal/format.h"
 
@@ -14,10 +12,10 @@ using base::Mutant;
 
 namespace {
 
-constexpr const char* kMarkName = "install";
-constexpr const char* kMarkTemporaryName = "install.new";
-constexpr uint64_t kMagic = 0x4e494b4f4f4243;  // "CBOOKIN"
-constexpr uint32_t kFormat = 1;
+constexpr BlockFile kMark{.name = "install",
+                          .magic = 0x4e494b4f4f4243,  // "CBOOKIN"
+                          .format = 1,
+                          .what = "mark of a copy"};
 
 struct MarkBlock {
   uint64_t magic;
@@ -26,57 +24,25 @@ struct MarkBlock {
   uint64_t reserved;
   uint64_t checksum;  // of the bytes above
 };
-static_assert(sizeof(MarkBlock) == 64 && std::has_unique_object_representations_v<MarkBlock>);
-
-uint64_t checksum_of(const MarkBlock& block) {
-  return base::hash_bytes(&block, offsetof(MarkBlock, checksum), kMagic);
-}
-
-Result<void> remove_if_there(Storage& storage, const std::string& name) {
-  auto removed = storage.remove(name);
-  return removed || removed.error().code == Code::book_missing ? Result<void>() : removed;
-}
+static_assert(sizeof(MarkBlock) == 64);
 
 Result<void> write_mark(Storage& storage, const Installation& installation) {
   MarkBlock block{};
-  block.magic = kMagic, block.format = kFormat, block.bytes = sizeof block;
+  block.bytes = sizeof block;
   block.first_segment = installation.first_segment, block.checkpoint = installation.checkpoint;
   block.last_index = installation.last_index, block.last_term = installation.last_term;
-  block.checksum = checksum_of(block);
-  alignas(kBlockBytes) std::byte bytes[kBlockBytes] = {};
-  std::memcpy(bytes, &block, sizeof block);
-  if (auto removed = remove_if_there(storage, kMarkTemporaryName); !removed) return removed;
-  auto file = storage.create(kMarkTemporaryName);
-  if (!file) return file.error();
-  if (auto done = (*file)->write(0, bytes); !done) return done;
-  if (auto done = (*file)->sync(); !done) return done;
-  if (auto done = storage.rename(kMarkTemporaryName, kMarkName); !done) return done;
-  return storage.sync_directory();
-}
-
-Error error_in(const Storage& storage, Code code, const std::string& what) {
-  return {.code = code, .detail = storage.describe() + "/" + kMarkName + ": " + what};
+  return write_block_of(storage, kMark, block);
 }
 
 // Nothing: nothing is marked.
 Result<std::optional<Installation>> read_mark(const Storage& storage) {
-  auto file = storage.open(kMarkName, Storage::Access::read);
-  if (!file && file.error().code == Code::book_missing) return std::optional<Installation>{};
-  if (!file) return file.error();
-  MarkBlock block{};
-  if (auto read = (*file)->read(0, std::as_writable_bytes(std::span(&block, 1))); !read)
-    return read.error();
-  if (block.magic != kMagic) return error_in(storage, Code::damaged, "it is no mark of a copy");
-  if (block.format > kFormat)
-    return error_in(storage, Code::format_newer,
-                    "format " + std::to_string(block.format) + ", this program knows " +
-                        std::to_string(kFormat));
-  if (block.format != kFormat || block.checksum != checksum_of(block))
-    return error_in(storage, Code::damaged, "its checksum does not fit");
-  return std::optional(Installation{.first_segment = block.first_segment,
-                                    .checkpoint = block.checkpoint,
-                                    .last_index = block.last_index,
-                                    .last_term = block.last_term});
+  const auto block = read_block_of<MarkBlock>(storage, kMark);
+  if (!block && block.error().code == Code::book_missing) return std::optional<Installation>{};
+  if (!block) return block.error();
+  return std::optional(Installation{.first_segment = block->first_segment,
+                                    .checkpoint = block->checkpoint,
+                                    .last_index = block->last_index,
+                                    .last_term = block->last_term});
 }
 
 // Of the journal that the copy takes the place of.
@@ -115,7 +81,7 @@ Result<void> put_in_place(Storage& storage, const Installation& installation) {
   if (auto removed = remove_old(storage, installation); !removed) return removed;
   if (auto moved = move_in(storage); !moved) return moved;
   base::fault_point(FaultPoint::copy_before_unmark);  // I4
-  if (auto removed = storage.remove(kMarkName); !removed) return removed;
+  if (auto removed = storage.remove(kMark.name); !removed) return removed;
   return storage.sync_directory();
 }
 
@@ -144,7 +110,7 @@ Result<void> discard_copy(Storage& storage) {
   bool has_any = false;
   for (const std::string& name : *names) {
     if (!name.starts_with(kIncomingPrefix) && !name.starts_with(kReceivedPrefix) &&
-        name != kMarkTemporaryName)
+        name != std::string(kMark.name) + ".new")
       continue;
     has_any = true;
     if (auto removed = storage.remove(name); !removed) return removed;

@@ -173,17 +173,12 @@ class ClusterNode {
   // Under the mutex, after any event. An error ends the node.
   void settle(const Result<void>& done) {
     if (!done && !failure_) failure_ = done.error();
-    const uint64_t commit = node_->commit_index();
     const Standing standing = node_->standing();
-    const uint64_t persisted = node_->persisted_index();
-    if (commit != commit_seen_ || persisted != persisted_seen_ || standing != standing_seen_ ||
-        node_->role() != role_seen_)
-      worker_.notify_one();
-    persisted_seen_ = persisted;
+    if (node_->has_task()) worker_.notify_one();
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
     if (node_->quarantine()) tell_quarantine();
     tell_members();
-    commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
+    standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
   }
 
@@ -304,13 +299,16 @@ class ClusterNode {
   void collect() {
     const auto interval = std::chrono::nanoseconds(config_.journal.flush_interval);
     while (!must_stop()) {
-      arena_->wait_for_demand(interval);
+      // Before the look: who asks during it is not slept over.
+      const auto demand = arena_->prepare_demand();
       for (bool may_have_more = true; may_have_more;) {
         const std::lock_guard lock(mutex_);
+        if (is_stopping_) return;
         const auto collected = collect_some(base::monotonic_ns());
         settle(collected ? Result<void>() : collected.error());
         may_have_more = collected && *collected && !failure_;
       }
+      HostedArena::wait_for_demand(demand, interval);
     }
   }
 
@@ -599,7 +597,6 @@ class ClusterNode {
   std::optional<Error> failure_;
   VersionWatch versions_;
   NetworkWatch network_watch_;
-  uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   bool is_quarantine_told_ = false;

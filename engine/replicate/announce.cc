@@ -9,6 +9,12 @@ namespace {
 arena::ReplicationLines& lines_of(const commit::Store& store) {
   return store.mapping().replication();
 }
+
+// Whatever they wait for: they look at how things stand.
+void wake_all(const commit::Store& store) {
+  arena::notify(store.own_event(arena::kDurableEvent));
+  arena::notify(store.own_event(arena::kQuorumEvent));
+}
 }  // namespace
 
 void announce_cluster(const commit::Store& store, uint64_t cluster, uint64_t node) {
@@ -47,7 +53,7 @@ void announce_confirmed(const commit::Store& store, uint64_t round) {
   for (uint64_t seen = shared.load_relaxed(); seen < round; seen = shared.load_relaxed())
     // [confirm] Release: what a majority had when it answered is published.
     if (shared.cas_acq_rel(seen, round)) break;
-  arena::notify(store.own_event(arena::kDurableEvent));
+  arena::notify(store.own_event(arena::kQuorumEvent));
 }
 
 uint64_t asked_round(const commit::Store& store) {
@@ -56,12 +62,12 @@ uint64_t asked_round(const commit::Store& store) {
 
 void announce_diverged(const commit::Store& store, Position position) {
   lines_of(store).diverged.store_relaxed(position.value);  // nothing else is read by it
-  arena::notify(store.own_event(arena::kDurableEvent));
+  wake_all(store);
 }
 
 void announce_retired(const commit::Store& store) {
   lines_of(store).retired.store_relaxed(1);  // who sees it goes by the name, which says the rest
-  arena::notify(store.own_event(arena::kDurableEvent));
+  wake_all(store);
 }
 
 }  // namespace casbook::replicate

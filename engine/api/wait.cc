@@ -1,8 +1,8 @@
 // Waiting for a position to be as safe as a caller wants it.
 //
-// `memory` is reached by the commit itself. For the others the caller tells the daemon that somebody
-// waits, and sleeps until the daemon says that the disk, or a majority, has more; the daemon wakes all
-// at once who wait for the one or the other.
+// `memory` is reached by the commit itself. For the others the caller tells the daemon that
+// somebody waits, and sleeps until the daemon says that the disk, or a majority, has more; the
+// daemon wakes all at once who wait for the one or the other.
 #include <algorithm>
 #include <optional>
 

@@ -43,6 +43,8 @@ constexpr std::chrono::milliseconds kRingRetry{1};
 constexpr uint32_t kEntriesAtOnce = 4;
 constexpr uint32_t kDatagramsAtOnce = 64;
 constexpr std::chrono::seconds kSpaceRetry{1};
+// Followers apply what is on disk: readers there would wait for so long.
+constexpr std::chrono::milliseconds kWriteDelayMax{10};
 constexpr std::chrono::seconds kCloseAtMost{3};
 
 class ClusterNode {
@@ -123,6 +125,10 @@ class ClusterNode {
     options.consensus.seed = static_cast<uint32_t>(boot);
     options.lag = {.soft_bytes = cluster.lag_soft_bytes, .hard_bytes = cluster.lag_hard_bytes};
     options.digest_bytes_per_second = cluster.digest_bytes_per_second;
+    options.write.delay_ns =
+        std::chrono::nanoseconds(
+            std::min<std::chrono::nanoseconds>(config_.journal.flush_interval, kWriteDelayMax))
+            .count();
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
     options.transport.address = options.self.address;
@@ -224,9 +230,10 @@ class ClusterNode {
     members_seen_ = all;
     log_event(Severity::info, "members", {{"members", text_of(all)}});
     if (was_one && !all.find(config_.cluster.node))
-      log_event(Severity::warn, "removed",
-                {{"node", config_.cluster.node},
-                 {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
+      log_event(
+          Severity::warn, "removed",
+          {{"node", config_.cluster.node},
+           {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
   }
 
   void tell_role() const {
@@ -521,6 +528,7 @@ class ClusterNode {
     {
       const std::lock_guard lock(mutex_);
       is_closing_ = true;
+      settle(node_->write_at_once(base::monotonic_ns()));
       if (node_->standing() == Standing::leading) {
         arena_->tell_leading_until(0);
         arena_->seal(node_->led_term());

@@ -428,9 +428,9 @@ uint64_t HostedArena::end_lsn() const {
   return arena ? log::log_end(arena->store()) : 1;
 }
 
-bool HostedArena::is_disk_wanted() const {
+replicate::Waits HostedArena::waits() const {
   const auto arena = current();
-  return arena && arena::is_awaited(arena->store().own_event(arena::kDurableEvent));
+  return arena ? replicate::what_is_waited_for(arena->store()) : replicate::Waits::for_nothing;
 }
 
 void HostedArena::tell_quorum(Position position) {

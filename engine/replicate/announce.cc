@@ -1,7 +1,7 @@
 #include "replicate/announce.h"
 
-#include <iterator>
 #include <cstring>
+#include <iterator>
 
 namespace casbook::replicate {
 
@@ -58,6 +58,12 @@ void announce_confirmed(const commit::Store& store, uint64_t round) {
 
 uint64_t asked_round(const commit::Store& store) {
   return lines_of(store).confirm_asked.load_acquire();  // [confirm]
+}
+
+Waits what_is_waited_for(const commit::Store& store) {
+  if (arena::is_awaited(store.own_event(arena::kDurableEvent))) return Waits::for_disk;
+  return arena::is_awaited(store.own_event(arena::kQuorumEvent)) ? Waits::for_majority
+                                                                 : Waits::for_nothing;
 }
 
 void announce_diverged(const commit::Store& store, Position position) {

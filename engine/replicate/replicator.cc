@@ -189,7 +189,8 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   CASBOOK_ASSERT(entry->term == led_term_ && entry->first_lsn == next);
   entry->index = log_.last_index() + 1;
   const uint64_t index = entry->index, bytes = entry->body.size();
-  if (book_.is_disk_wanted()) want_disk(index);
+  // Who pays without waiting has waited for the collector instead.
+  if (book_.waits() != Waits::for_majority) want_disk(index);
   auto update = consensus_->submit(std::move(entry), now_ms());
   // The lead is being handed over: the book still has the records.
   if (!update && update.error().code == Code::not_leader) return false;

@@ -25,6 +25,7 @@
 #include "base/probe.h"
 #include "journal/configuration_file.h"
 #include "journal/state_file.h"
+#include "replicate/announce.h"
 #include "replicate/divergence_watch.h"
 #include "replicate/laggards.h"
 #include "replicate/membership.h"
@@ -46,8 +47,7 @@ class HostedBook {
   // False: there is none.
   virtual Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entry) = 0;
   virtual uint64_t end_lsn() const = 0;  // one behind the last record
-  // Whether somebody waits for `durable`. Errs towards yes; no is a delay.
-  virtual bool is_disk_wanted() const = 0;
+  virtual Waits waits() const = 0;
   virtual void tell_quorum(Position position) = 0;
   virtual void tell_durable(Position position) = 0;
   virtual void tell_leader(const std::optional<Server>& leader, uint64_t term) = 0;
@@ -121,6 +121,8 @@ class Replicator {
   // True: there may be more at once.
   Result<bool> collect(int64_t now_ns);
   Result<void> disk_moved(int64_t now_ns);
+  // The node is going to end: from here on entries wait for nothing on their way to the disk.
+  Result<void> write_at_once(int64_t now_ns);
   void set_keys(const ClusterKeys& keys) { transport_->set_keys(keys); }
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.

@@ -21,9 +21,16 @@ void Replicator::want_disk(uint64_t index) {
 // Somebody came to wait for the disk behind the sending.
 void Replicator::want_disk_for_the_sent() {
   const uint64_t last = log_.last_index();
-  if (disk_wanted_ >= last || consensus_->commit_index() >= last || !book_.is_disk_wanted()) return;
+  if (disk_wanted_ >= last || consensus_->commit_index() >= last) return;
+  if (book_.waits() != Waits::for_disk) return;
   want_disk(last);
   transport_->flush(now_ns_);
+}
+
+Result<void> Replicator::write_at_once(int64_t now_ns) {
+  now_ns_ = now_ns;
+  write_delay_.ask_up_to(UINT64_MAX);
+  return hand_to_disk();
 }
 
 Result<void> Replicator::disk_moved(int64_t now_ns) {

@@ -1,6 +1,6 @@
-// When the disk gets entries that are in memory: at once where somebody waits for it, a little later
-// and together where nobody does. A write and a sync of their own cost each small entry many times
-// what its way to the other nodes costs, and `quorum` waits for no disk.
+// When the disk gets entries that are in memory: at once where somebody waits for it, a little
+// later and together where nobody does. A write and a sync of their own cost each small entry many
+// times what its way to the other nodes costs, and `quorum` waits for no disk.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 namespace casbook::replicate {
 
 struct WriteDelayLimits {
-  int64_t delay_ns = 1'000'000;     // of the oldest; 0: each at once
-  uint64_t bytes_max = 32ull << 10; // so many are worth a write
+  int64_t delay_ns = 1'000'000;      // of the oldest; 0: each at once
+  uint64_t bytes_max = 32ull << 10;  // so many are worth a write
 };
 
 class WriteDelay {

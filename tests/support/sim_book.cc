@@ -229,8 +229,8 @@ Result<bool> SimBook::take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entr
 }
 
 uint64_t SimBook::end_lsn() const { return next_lsn(); }
-bool SimBook::is_disk_wanted() const {
-  return is_open() && arena::is_awaited(store().own_event(arena::kDurableEvent));
+replicate::Waits SimBook::waits() const {
+  return is_open() ? replicate::what_is_waited_for(store()) : replicate::Waits::for_nothing;
 }
 void SimBook::tell_quorum(Position position) {
   if (is_open()) log::publish_quorum(store(), position);

@@ -361,10 +361,11 @@ void SimPayers::take_answer(Client& client) {
   wait_on(client, place_of(client, client.at));
 }
 
-// As api/wait.cc: the daemon is told, and sees whether it is the disk that is waited for.
+// As api/wait.cc: the daemon is told, and sees what is waited for.
 void SimPayers::wait_on(const Client& client, const Place* place) {
-  if (place && client.level == Level::durable)
-    (void)arena::prepare_wait(place->store().own_event(arena::kDurableEvent));
+  if (place)
+    (void)arena::prepare_wait(place->store().own_event(
+        client.level == Level::durable ? arena::kDurableEvent : arena::kQuorumEvent));
   node(client.at).demand();
 }
 

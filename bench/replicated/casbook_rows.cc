@@ -141,21 +141,30 @@ void add_wire_bytes(const Place& place, const Effort& effort, Table& table) {
 
 }  // namespace
 
-void add_casbook_rows(const Place& place, const Effort& effort, Table& table) {
-  {
-    const Hosts hosts({.wire = Wire::bridge, .folder = place.folder("hosts")});
-    if (!hosts.are_there()) return add_floor_rows(place, effort, hosts.why_not(), table);
-    ServedCluster cluster(hosts, shape_of(effort));
-    if (const std::string why = cluster.serve(); !why.empty())
-      return add_floor_rows(place, effort, why, table);
-    if (!add_one_caller(hosts, cluster, effort, Level::quorum, table) ||
-        !add_one_caller(hosts, cluster, effort, Level::durable, table))
-      return;
-    add_group(hosts, cluster, effort, table);
-    add_failover(cluster, effort, table);
-  }
-  add_loss(place, effort, table);
-  add_wire_bytes(place, effort, table);
+namespace {
+
+// The rows of one cluster. False: it is not there, and there is no use in going on.
+bool add_cluster_rows(const Place& place, const Effort& effort, const Rows& rows, Table& table) {
+  const Hosts hosts({.wire = Wire::bridge, .folder = place.folder("hosts")});
+  if (!hosts.are_there()) return add_floor_rows(place, effort, hosts.why_not(), table), false;
+  ServedCluster cluster(hosts, shape_of(effort));
+  if (const std::string why = cluster.serve(); !why.empty())
+    return add_floor_rows(place, effort, why, table), false;
+  for (const Level level : {Level::quorum, Level::durable})
+    if (rows.have(level == Level::durable ? "durable" : "quorum") &&
+        !add_one_caller(hosts, cluster, effort, level, table))
+      return false;
+  if (rows.have("together")) add_group(hosts, cluster, effort, table);
+  if (rows.have("failover")) add_failover(cluster, effort, table);
+  return true;
+}
+
+}  // namespace
+
+void add_casbook_rows(const Place& place, const Effort& effort, const Rows& rows, Table& table) {
+  if (!add_cluster_rows(place, effort, rows, table)) return;
+  if (rows.have("loss")) add_loss(place, effort, table);
+  if (rows.have("bytes")) add_wire_bytes(place, effort, table);
 }
 
 }  // namespace casbook::bench

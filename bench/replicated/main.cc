@@ -3,7 +3,10 @@
 // Markdown.
 //
 //   bench_replicated [--tiny] [--without-servers] [--without-peers] [--without-engine]
-//                    [--without-growth] [--only-growth]
+//                    [--without-growth] [--only-growth] [--only ROW]... [--small-book]
+//
+// ROW is one of quorum, durable, together, failover, loss, bytes: these of casbook's rows alone.
+// --small-book: as many accounts and ids as with --tiny, but as many payments as without.
 //
 // Works below $CASBOOK_BENCH_DIR, or below the build folder. --tiny: only to show that it works.
 #include <cstdio>
@@ -20,6 +23,7 @@ namespace {
 struct Options {
   Effort effort;
   bool with_peers = true, with_engine = true, with_growth = true, with_rest = true;
+  Rows rows;
 };
 
 Options read_options(int argc, char** argv) {
@@ -37,6 +41,11 @@ Options read_options(int argc, char** argv) {
       options.with_engine = false;
     else if (option == "--without-growth")
       options.with_growth = false;
+    else if (option == "--only" && i + 1 < argc && options.rows.add(argv[i + 1]))
+      ++i, options.with_peers = options.with_growth = false;
+    else if (option == "--small-book")
+      options.effort.accounts = Effort::tiny().accounts,
+      options.effort.payments = Effort::tiny().payments;
     else if (option == "--only-growth")
       options.with_peers = options.with_rest = false;
     else {
@@ -58,10 +67,11 @@ void print_machine(const Place& place) {
 void print_own(const Place& place, const Options& options) {
   Table own({"casbook on three hosts", "floor", "casbook", "ratio", "aim", ""});
   if (options.with_engine)
-    add_casbook_rows(place, options.effort, own);
+    add_casbook_rows(place, options.effort, options.rows, own);
   else
     add_floor_rows(place, options.effort, "as asked for", own);
   own.print();
+  if (!options.rows.are_all()) return;
   Table wire({"floor by the wire", "bridge", "switch of the tests", "ratio"});
   add_wire_rows(place, options.effort, wire);
   wire.print();

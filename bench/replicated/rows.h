@@ -1,7 +1,10 @@
 // The tables of bench_replicated.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "durable/effort.h"
 #include "durable/table.h"
@@ -14,8 +17,27 @@ constexpr uint64_t kInFlight = 1024;  // payments of each caller
 // Of a payment between two accounts, where there is no book to ask.
 constexpr uint64_t kRecordBytesAbout = 424;
 
+// Which of casbook's rows are wanted.
+class Rows {
+ public:
+  // False: there is no such row.
+  bool add(const std::string& name) {
+    static const std::vector<std::string> kNames = {"quorum",   "durable", "together",
+                                                    "failover", "loss",    "bytes"};
+    named_.push_back(name);
+    return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+  }
+  bool are_all() const { return named_.empty(); }
+  bool have(const char* name) const {
+    return are_all() || std::find(named_.begin(), named_.end(), name) != named_.end();
+  }
+
+ private:
+  std::vector<std::string> named_;  // none: all
+};
+
 // {what, floor, casbook, ratio, aim, verdict}
-void add_casbook_rows(const Place& place, const Effort& effort, Table& table);
+void add_casbook_rows(const Place& place, const Effort& effort, const Rows& rows, Table& table);
 // The floors alone, where there is no casbook to compare with.
 void add_floor_rows(const Place& place, const Effort& effort, const std::string& why, Table& table);
 // {what, bridge, switch, ratio}: what the wire of the tests costs.

@@ -102,6 +102,29 @@ uint32_t ServedCluster::find_leader() {
   return 0;
 }
 
+bool ServedCluster::is_whole_within(double seconds) {
+  const int64_t until = now_ns() + static_cast<int64_t>(seconds * 1e9);
+  const uint32_t leader = find_leader();
+  const uint64_t lsn = leader == 0 ? 0 : lsn_of(leader);
+  for (uint32_t host = 1; leader != 0 && host <= hosts();) {
+    // A killed leader's arena says that it leads until its next daemon has built another.
+    const bool is_there = host == leader || run_on(host, [&] {
+                            auto book = Book::observe(name_);
+                            _exit(book && book->activity().cluster.role == "following" &&
+                                          book->position().lsn() >= lsn
+                                      ? 0
+                                      : 1);
+                          });
+    if (is_there) {
+      ++host;
+      continue;
+    }
+    if (now_ns() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return leader != 0;
+}
+
 uint64_t ServedCluster::lsn_of(uint32_t host) const {
   const Lines<uint64_t> lsn(1);
   run_on(host, [&] {

@@ -24,6 +24,8 @@ class ServedCluster {
   std::string serve();
   // The host on which a payment can be made now; 0: none within 10 s.
   uint32_t find_leader();
+  // Until the books of all hosts follow, and have what the leader's has now. False: not in time.
+  bool is_whole_within(double seconds);
   // Of the last record in the book of that host; 0: there is none.
   uint64_t lsn_of(uint32_t host) const;
   // Processor time that the daemon has used, us.

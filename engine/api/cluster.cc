@@ -183,14 +183,14 @@ namespace {
 Result<bool> wait_for_round(const Core& core, uint64_t round, int64_t until) {
   const ReplicationLines& lines = core.store.replication();
   for (;;) {
-    const uint64_t ticket = arena::prepare_wait(core.store.own_event(arena::kDurableEvent));
+    const uint64_t ticket = arena::prepare_wait(core.store.own_event(arena::kQuorumEvent));
     // [confirm] Acquire: what the majority had is published.
     if (lines.confirmed.load_acquire() >= round) return true;
     if (auto leading = check_leading(core); !leading) return leading.error();
     const int64_t now = base::monotonic_ns();
     if (now >= until) return false;
     arena::notify(core.store.own_event(arena::kDemandEvent));
-    arena::wait(core.store.own_event(arena::kDurableEvent), ticket,
+    arena::wait(core.store.own_event(arena::kQuorumEvent), ticket,
                 std::min(until, now + kSleepNsMax));
   }
 }

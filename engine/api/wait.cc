@@ -1,7 +1,8 @@
 // Waiting for a position to be as safe as a caller wants it.
 //
-// `memory` is reached by the commit itself. For `durable` the caller tells the daemon that somebody
-// waits, and sleeps until the daemon says that the disk has more; the daemon wakes all at once.
+// `memory` is reached by the commit itself. For the others the caller tells the daemon that
+// somebody waits, and sleeps until the daemon says that the disk, or a majority, has more; the
+// daemon wakes all at once who wait for the one or the other.
 #include <algorithm>
 #include <optional>
 
@@ -46,6 +47,10 @@ std::optional<std::string> why_no_further(const commit::Store& store) {
 
 arena::DurationLine& wait_line_of(const commit::Store& store, Level level) {
   return level == Level::quorum ? store.replication().wait : store.mapping().journal().wait;
+}
+
+arena::EventLine& event_of(const commit::Store& store, Level level) {
+  return store.own_event(level == Level::quorum ? arena::kQuorumEvent : arena::kDurableEvent);
 }
 
 // Errs towards life by kDaemonLooksNs, which costs one caller its time-out.
@@ -97,9 +102,11 @@ Result<void> wait(const Core& core, Position position, Level level,
   const auto wanted = std::min(timeout, std::chrono::milliseconds(kWaitMsMax));
   const int64_t began = base::monotonic_ns();
   const int64_t until = began + std::chrono::nanoseconds(wanted).count();
+  // Of a majority it is asked once: what is sent for one is on its way for all. What was sent when
+  // nobody waited for the disk may lie in memory.
+  bool must_ask = true;
   for (bool has_waited = false;; has_waited = true) {
-    const uint64_t ticket =
-        is_told ? arena::prepare_wait(store.own_event(arena::kDurableEvent)) : 0;
+    const uint64_t ticket = is_told ? arena::prepare_wait(event_of(store, level)) : 0;
     // Before the standing: what was reached when the position was held, was reached by that commit.
     const bool is_reached = has_reached(store, position, level);
     switch (is_known_held ? log::Standing::held : log::standing_of(store, position)) {
@@ -122,9 +129,10 @@ Result<void> wait(const Core& core, Position position, Level level,
       if (auto why = why_no_further(store)) return error_of(Code::outcome_unknown, *why);
     if (now >= until) return Code::outcome_unknown;
     if (is_told) {
-      arena::notify(store.own_event(arena::kDemandEvent));
-      arena::wait(store.own_event(arena::kDurableEvent), ticket,
-                  std::min(until, now + kSleepNsMax));
+      if (must_ask) arena::notify(store.own_event(arena::kDemandEvent));
+      const auto end =
+          arena::wait(event_of(store, level), ticket, std::min(until, now + kSleepNsMax));
+      must_ask = end != arena::WaitEnd::notified || level == Level::durable;
     } else {
       const timespec nap{0, static_cast<long>(std::min(until - now, kPollNs))};
       nanosleep(&nap, nullptr);

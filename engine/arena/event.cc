@@ -58,6 +58,11 @@ WaitEnd wait(EventLine& event, uint64_t ticket, int64_t deadline_ns) {
   return WaitEnd::notified;
 }
 
+bool is_awaited(const EventLine& event) {
+  // [event] Acquire: an old `wanted` is one that was notified, or will be seen at the next look.
+  return event.wanted.load_acquire() > event.sequence.load_acquire();
+}
+
 void notify(EventLine& event) {
   // [event-announce] Forbids that the loads below come before the caller's change of the condition.
   // Pairs with the fence of prepare_wait().

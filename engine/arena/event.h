@@ -30,9 +30,10 @@ static_assert(offsetof(EventLine, sequence) == 0 && offsetof(EventLine, woken) =
 static_assert(std::is_standard_layout_v<EventLine> &&
               std::has_unique_object_representations_v<EventLine>);
 
-// Behind the lines that leases share: of those who wait for the disk, and of the daemon that waits
-// for them.
-enum OwnEvent : uint32_t { kDurableEvent, kDemandEvent, kOwnEvents };
+// Behind the lines that leases share: of those who wait for the disk, of the daemon that waits for
+// them, and of those who wait for a majority (`quorum`, proof that this node leads). Apart, so that
+// nobody is woken by what somebody else waits for.
+enum OwnEvent : uint32_t { kDurableEvent, kDemandEvent, kQuorumEvent, kOwnEvents };
 
 enum class WaitEnd { notified, timed_out, interrupted };
 
@@ -41,5 +42,8 @@ uint64_t prepare_wait(EventLine& event);
 WaitEnd wait(EventLine& event, uint64_t ticket, int64_t deadline_ns);
 // Two loads and a fence when nobody waits.
 void notify(EventLine& event);
+// Whether somebody has announced that he waits since the last notify(). Errs towards yes where he
+// died or gave up. Who was told of it by another event that he notified afterwards sees it.
+bool is_awaited(const EventLine& event);
 
 }  // namespace casbook::arena

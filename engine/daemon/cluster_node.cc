@@ -43,6 +43,8 @@ constexpr std::chrono::milliseconds kRingRetry{1};
 constexpr uint32_t kEntriesAtOnce = 4;
 constexpr uint32_t kDatagramsAtOnce = 64;
 constexpr std::chrono::seconds kSpaceRetry{1};
+// Followers apply what is on disk: readers there would wait for so long.
+constexpr std::chrono::milliseconds kWriteDelayMax{10};
 constexpr std::chrono::seconds kCloseAtMost{3};
 
 class ClusterNode {
@@ -123,6 +125,10 @@ class ClusterNode {
     options.consensus.seed = static_cast<uint32_t>(boot);
     options.lag = {.soft_bytes = cluster.lag_soft_bytes, .hard_bytes = cluster.lag_hard_bytes};
     options.digest_bytes_per_second = cluster.digest_bytes_per_second;
+    options.write.delay_ns =
+        std::chrono::nanoseconds(
+            std::min<std::chrono::nanoseconds>(config_.journal.flush_interval, kWriteDelayMax))
+            .count();
     options.transport.cluster = cluster_number(cluster);
     options.transport.node = cluster.node;
     options.transport.address = options.self.address;
@@ -173,17 +179,12 @@ class ClusterNode {
   // Under the mutex, after any event. An error ends the node.
   void settle(const Result<void>& done) {
     if (!done && !failure_) failure_ = done.error();
-    const uint64_t commit = node_->commit_index();
     const Standing standing = node_->standing();
-    const uint64_t persisted = node_->persisted_index();
-    if (commit != commit_seen_ || persisted != persisted_seen_ || standing != standing_seen_ ||
-        node_->role() != role_seen_)
-      worker_.notify_one();
-    persisted_seen_ = persisted;
+    if (node_->has_task()) worker_.notify_one();
     if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
     if (node_->quarantine()) tell_quarantine();
     tell_members();
-    commit_seen_ = commit, standing_seen_ = standing, role_seen_ = node_->role();
+    standing_seen_ = standing, role_seen_ = node_->role();
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
   }
 
@@ -229,9 +230,10 @@ class ClusterNode {
     members_seen_ = all;
     log_event(Severity::info, "members", {{"members", text_of(all)}});
     if (was_one && !all.find(config_.cluster.node))
-      log_event(Severity::warn, "removed",
-                {{"node", config_.cluster.node},
-                 {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
+      log_event(
+          Severity::warn, "removed",
+          {{"node", config_.cluster.node},
+           {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
   }
 
   void tell_role() const {
@@ -304,13 +306,16 @@ class ClusterNode {
   void collect() {
     const auto interval = std::chrono::nanoseconds(config_.journal.flush_interval);
     while (!must_stop()) {
-      arena_->wait_for_demand(interval);
+      // Before the look: who asks during it is not slept over.
+      const auto demand = arena_->prepare_demand();
       for (bool may_have_more = true; may_have_more;) {
         const std::lock_guard lock(mutex_);
+        if (is_stopping_) return;
         const auto collected = collect_some(base::monotonic_ns());
         settle(collected ? Result<void>() : collected.error());
         may_have_more = collected && *collected && !failure_;
       }
+      HostedArena::wait_for_demand(demand, interval);
     }
   }
 
@@ -523,6 +528,7 @@ class ClusterNode {
     {
       const std::lock_guard lock(mutex_);
       is_closing_ = true;
+      settle(node_->write_at_once(base::monotonic_ns()));
       if (node_->standing() == Standing::leading) {
         arena_->tell_leading_until(0);
         arena_->seal(node_->led_term());
@@ -599,7 +605,6 @@ class ClusterNode {
   std::optional<Error> failure_;
   VersionWatch versions_;
   NetworkWatch network_watch_;
-  uint64_t commit_seen_ = 0, persisted_seen_ = 0;
   Standing standing_seen_ = Standing::following;
   replicate::Role role_seen_ = replicate::Role::follower;
   bool is_quarantine_told_ = false;

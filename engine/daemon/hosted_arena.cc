@@ -344,16 +344,20 @@ journal::BookShape HostedArena::shape() const {
   return arena ? arena->shape : journal::BookShape{};
 }
 
-void HostedArena::wait_for_demand(std::chrono::nanoseconds at_most) {
+HostedArena::Demand HostedArena::prepare_demand() const {
   const auto arena = current();
-  if (!arena) {
+  if (!arena) return {};
+  arena::EventLine& event = arena->store().own_event(arena::kDemandEvent);
+  return {arena, &event, arena::prepare_wait(event)};
+}
+
+void HostedArena::wait_for_demand(const Demand& demand, std::chrono::nanoseconds at_most) {
+  if (!demand.event) {
     const timespec nap{0, std::min<long>(at_most.count(), 10'000'000)};
     nanosleep(&nap, nullptr);
     return;
   }
-  arena::EventLine& event = arena->store().own_event(arena::kDemandEvent);
-  const uint64_t ticket = arena::prepare_wait(event);
-  arena::wait(event, ticket, base::monotonic_ns() + at_most.count());
+  arena::wait(*demand.event, demand.ticket, base::monotonic_ns() + at_most.count());
 }
 
 void HostedArena::wake_demand() {
@@ -367,6 +371,7 @@ void HostedArena::tell_journal(arena::JournalState state, Code code) {
   lines.error_code.store_relaxed(static_cast<uint64_t>(code));
   lines.state.store_relaxed(static_cast<uint64_t>(state));
   arena::notify(arena->store().own_event(arena::kDurableEvent));
+  arena::notify(arena->store().own_event(arena::kQuorumEvent));
 }
 
 // None of a book that is quarantined: the next start has to find what was right.
@@ -421,6 +426,11 @@ Result<bool> HostedArena::take(uint64_t from_lsn, uint64_t bytes_max, replicate:
 uint64_t HostedArena::end_lsn() const {
   const auto arena = current();
   return arena ? log::log_end(arena->store()) : 1;
+}
+
+replicate::Waits HostedArena::waits() const {
+  const auto arena = current();
+  return arena ? replicate::what_is_waited_for(arena->store()) : replicate::Waits::for_nothing;
 }
 
 void HostedArena::tell_quorum(Position position) {

@@ -53,8 +53,14 @@ class HostedArena : public replicate::HostedBook {
   uint64_t next_lsn() const;  // of the arena's log
   Position position() const;
   journal::BookShape shape() const;
-  // Sleeps until somebody asks for something, or for so long.
-  void wait_for_demand(std::chrono::nanoseconds at_most);
+  // Sleeps until somebody has asked for something since the demand was prepared, or for so long.
+  struct Demand {
+    std::shared_ptr<void> keep;
+    arena::EventLine* event = nullptr;
+    uint64_t ticket = 0;
+  };
+  Demand prepare_demand() const;
+  static void wait_for_demand(const Demand& demand, std::chrono::nanoseconds at_most);
   void wake_demand();
   void tell_journal(arena::JournalState state, Code code = {});
   // Takes checkpoints when they are due or asked for.
@@ -75,6 +81,7 @@ class HostedArena : public replicate::HostedBook {
   void seal(uint64_t term) override;
   Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, replicate::LogEntry& entry) override;
   uint64_t end_lsn() const override;
+  replicate::Waits waits() const override;
   void tell_quorum(Position position) override;
   void tell_durable(Position position) override;
   void tell_leader(const std::optional<replicate::Server>& leader, uint64_t term) override;

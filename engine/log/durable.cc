@@ -23,18 +23,19 @@ void set_journal(const commit::Store& store, const JournalIdentity& journal) {
 
 namespace {
 
-// Only grows, and wakes all who wait. Bounded: a failed CAS means that it grew.
-void publish(const commit::Store& store, base::AtomicU64& shared, Position position) {
+// Only grows, and wakes all who wait for that. Bounded: a failed CAS means that it grew.
+void publish(const commit::Store& store, base::AtomicU64& shared, Position position,
+             arena::OwnEvent event) {
   for (uint64_t seen = shared.load_relaxed(); seen < position.value; seen = shared.load_relaxed())
     // [durable] Release: the records it tells of are where it says.
     if (shared.cas_acq_rel(seen, position.value)) break;
-  arena::notify(store.own_event(arena::kDurableEvent));
+  arena::notify(store.own_event(event));
 }
 
 }  // namespace
 
 void publish_durable(const commit::Store& store, Position position) {
-  publish(store, store.control().durable, position);
+  publish(store, store.control().durable, position, arena::kDurableEvent);
 }
 
 Position durable_position(const commit::Store& store) {
@@ -42,7 +43,7 @@ Position durable_position(const commit::Store& store) {
 }
 
 void publish_quorum(const commit::Store& store, Position position) {
-  publish(store, store.mapping().replication().quorum, position);
+  publish(store, store.mapping().replication().quorum, position, arena::kQuorumEvent);
 }
 
 Position quorum_position(const commit::Store& store) {

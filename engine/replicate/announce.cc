@@ -1,13 +1,19 @@
 #include "replicate/announce.h"
 
-#include <iterator>
 #include <cstring>
+#include <iterator>
 
 namespace casbook::replicate {
 
 namespace {
 arena::ReplicationLines& lines_of(const commit::Store& store) {
   return store.mapping().replication();
+}
+
+// Whatever they wait for: they look at how things stand.
+void wake_all(const commit::Store& store) {
+  arena::notify(store.own_event(arena::kDurableEvent));
+  arena::notify(store.own_event(arena::kQuorumEvent));
 }
 }  // namespace
 
@@ -47,21 +53,27 @@ void announce_confirmed(const commit::Store& store, uint64_t round) {
   for (uint64_t seen = shared.load_relaxed(); seen < round; seen = shared.load_relaxed())
     // [confirm] Release: what a majority had when it answered is published.
     if (shared.cas_acq_rel(seen, round)) break;
-  arena::notify(store.own_event(arena::kDurableEvent));
+  arena::notify(store.own_event(arena::kQuorumEvent));
 }
 
 uint64_t asked_round(const commit::Store& store) {
   return lines_of(store).confirm_asked.load_acquire();  // [confirm]
 }
 
+Waits what_is_waited_for(const commit::Store& store) {
+  if (arena::is_awaited(store.own_event(arena::kDurableEvent))) return Waits::for_disk;
+  return arena::is_awaited(store.own_event(arena::kQuorumEvent)) ? Waits::for_majority
+                                                                 : Waits::for_nothing;
+}
+
 void announce_diverged(const commit::Store& store, Position position) {
   lines_of(store).diverged.store_relaxed(position.value);  // nothing else is read by it
-  arena::notify(store.own_event(arena::kDurableEvent));
+  wake_all(store);
 }
 
 void announce_retired(const commit::Store& store) {
   lines_of(store).retired.store_relaxed(1);  // who sees it goes by the name, which says the rest
-  arena::notify(store.own_event(arena::kDurableEvent));
+  wake_all(store);
 }
 
 }  // namespace casbook::replicate

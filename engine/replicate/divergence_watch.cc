@@ -42,7 +42,7 @@ void DivergenceWatch::begin(uint64_t term) {
 
 std::optional<DigestPlan> DivergenceWatch::plan(uint64_t index, Position position,
                                                 uint32_t blocks_max, int64_t now_ns) {
-  if (options_.bytes_per_second == 0 || now_ns < next_ns_ || position.value == 0) return {};
+  if (!may_plan(now_ns) || position.value == 0) return {};
   const uint32_t blocks = std::min(blocks_max, kDigestBlocksMax);
   const uint64_t bytes = uint64_t{blocks} * kDigestBlockUnits * commit::kUnitBytes;
   next_ns_ = now_ns + static_cast<int64_t>(static_cast<double>(bytes) /
@@ -128,6 +128,11 @@ void DivergenceWatch::came(Digest&& digest) {
   if (digest.term != term_) return;
   waiting_.push_back(std::make_shared<const Digest>(std::move(digest)));
   if (waiting_.size() > kWaitingMax) waiting_.pop_front();
+}
+
+bool DivergenceWatch::is_due(uint64_t applied) const {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [&](const auto& digest) { return digest->index <= applied; });
 }
 
 std::shared_ptr<const Digest> DivergenceWatch::due(uint64_t applied) {

@@ -55,6 +55,11 @@ class DivergenceWatch {
   void came(Digest&& digest);
   // That can be compared, now that so much is applied. Null: none.
   std::shared_ptr<const Digest> due(uint64_t applied);
+  // Whether due(), or plan(), may have one.
+  bool is_due(uint64_t applied) const;
+  bool may_plan(int64_t now_ns) const {
+    return options_.bytes_per_second != 0 && now_ns >= next_ns_;
+  }
   void compared(const Comparison& comparison);
   // What this node said in that digest. Nothing: it said nothing of the kind, or long ago.
   std::optional<Divergence> judged(const DigestVerdict& verdict) const;

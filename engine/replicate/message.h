@@ -56,6 +56,12 @@ struct Offer {
   uint64_t term = 0, base_index = 0, base_term = 0;
 };
 
+// From the leader to all: somebody waits for the disk with entries up to `index`, so no follower is to
+// keep them in memory alone any longer. Nothing is decided by it: lost, it costs a delay.
+struct DiskWanted {
+  uint64_t term = 0, index = 0;
+};
+
 // So many units of cells; those that changed behind the position of the digest are left out, a bit
 // for each unit at which such a cell begins.
 constexpr uint32_t kDigestBlockUnits = 64;
@@ -94,7 +100,7 @@ struct DigestVerdict {
 };
 
 using Message = std::variant<AppendEntries, AppendResult, VoteRequest, VoteResult, TimeoutNow,
-                             Received, Offer, Digest, DigestAnswer, DigestVerdict>;
+                             Received, Offer, Digest, DigestAnswer, DigestVerdict, DiskWanted>;
 
 struct Outgoing {
   uint64_t to = 0;  // node

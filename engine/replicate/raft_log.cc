@@ -369,6 +369,11 @@ bool RaftLog::wants_roll() const {
   return wants_roll_;
 }
 
+bool RaftLog::has_unwritten() const {
+  const std::lock_guard lock(mutex_);
+  return cut_.has_value() || handed_over_ < last();
+}
+
 // The disk is waited for without the mutex: nothing else reaches the appender while a roll is
 // wanted.
 Result<void> RaftLog::roll() {

@@ -78,6 +78,8 @@ class RaftLog : public EntrySource {
   uint64_t persisted_index() const;
   // pump() waits for roll() or for prepare_spare().
   bool wants_roll() const;
+  // pump() has more to give to the disk.
+  bool has_unwritten() const;
   Result<void> roll();
   bool is_settled() const;
   journal::Appender& appender() { return *appender_; }

@@ -15,7 +15,6 @@ constexpr int64_t kNsPerMs = 1'000'000;
 // While so many entries are on their way, few records wait for an answer and share the next entry.
 constexpr uint64_t kEntriesUnderWay = 2;
 constexpr uint64_t kRecordsWorthAnEntry = 64;
-constexpr size_t kRoundsKept = 256;
 constexpr int64_t kRefusedNs = 300 * kNsPerMs;
 
 // What another node says against the rules is dropped.
@@ -36,6 +35,7 @@ Replicator::Replicator(const ReplicatorOptions& options, journal::Storage& stora
       network_(network),
       book_(book),
       disks_(std::move(disks)),
+      write_delay_(options.write),
       laggards_(options.lag),
       divergence_({options.self.id, options.digest_bytes_per_second}) {}
 
@@ -100,13 +100,6 @@ Result<void> Replicator::check_disks() {
                          " with another disk: one that lost its disk needs a new id"};
 }
 
-// After what the event had to say: nobody else waits for this node's disk to take the write.
-Result<void> Replicator::hand_to_disk() {
-  if (!has_pending_) return {};
-  has_pending_ = false;
-  return log_.pump();
-}
-
 Result<void> Replicator::tick(int64_t now_ns) {
   now_ns_ = now_ns;
   transport_->tick(now_ns);
@@ -128,21 +121,10 @@ Result<void> Replicator::tick(int64_t now_ns) {
 int64_t Replicator::deadline_ns() const {
   if (refused_since_ns_ != 0) return std::min(now_ns_ + 10 * kNsPerMs, transport_->deadline_ns());
   const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
-  int64_t deadline = std::min(consensus, transport_->deadline_ns());
+  int64_t deadline = std::min({consensus, transport_->deadline_ns(),
+                               write_delay_.deadline_ns(now_ns_)});
   if (!membership_.is_idle()) deadline = std::min(deadline, now_ns_ + kNsPerMs);
   return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
-}
-
-Result<void> Replicator::disk_moved(int64_t now_ns) {
-  now_ns_ = now_ns;
-  if (auto pumped = log_.pump(); !pumped) return pumped;
-  const uint64_t persisted = log_.persisted_index();
-  if (persisted <= persisted_) return {};
-  persisted_ = persisted;
-  if (auto done = carry_out(consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
-      !done)
-    return done;
-  return hand_to_disk();
 }
 
 Result<void> Replicator::set_able(bool is_able, int64_t now_ns) {
@@ -191,6 +173,8 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   now_ns_ = now_ns;
   // Promoting too: behind OPEN the leases are renewed, and their records need the room of the ring.
   const bool is_open = standing_ == Standing::leading || standing_ == Standing::promoting;
+  if (is_open) want_disk_for_the_sent();
+  if (auto done = hand_to_disk(); !done) return done.error();
   if (!is_open || !is_window_open() || now_ns < laggards_.may_take_ns()) return false;
   if (book_.confirm_asked() > confirm_sent_) begin_round();
   const uint64_t next = log_.next_lsn();
@@ -205,6 +189,8 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   CASBOOK_ASSERT(entry->term == led_term_ && entry->first_lsn == next);
   entry->index = log_.last_index() + 1;
   const uint64_t index = entry->index, bytes = entry->body.size();
+  // Who pays without waiting has waited for the collector instead.
+  if (book_.waits() != Waits::for_majority) want_disk(index);
   auto update = consensus_->submit(std::move(entry), now_ms());
   // The lead is being handed over: the book still has the records.
   if (!update && update.error().code == Code::not_leader) return false;
@@ -223,6 +209,10 @@ void Replicator::on_message(uint64_t from, Message&& message) {
   if (const auto* received = std::get_if<Received>(&message)) return on_received(from, *received);
   if (const auto* offer = std::get_if<Offer>(&message)) return on_offer(from, *offer);
   if (take_digest_talk(from, message)) return;
+  if (const auto* wanted = std::get_if<DiskWanted>(&message)) {
+    if (wanted->term == consensus_->term()) write_delay_.ask_up_to(wanted->index);
+    return;
+  }
   if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
   auto update = consensus_->receive(from, message, now_ms());
   bool is_rejected = false;
@@ -235,8 +225,11 @@ void Replicator::on_message(uint64_t from, Message&& message) {
     failure_ = done.error();
     return;
   }
-  if (const auto* append = std::get_if<AppendEntries>(&message))
-    acknowledge(from, *append, is_rejected);
+  const auto* const append = std::get_if<AppendEntries>(&message);
+  if (!append) return;
+  // First what takes longest, where somebody waits for it.
+  if (auto handed = hand_to_disk(); !handed) failure_ = handed.error();
+  acknowledge(from, *append, is_rejected);
 }
 
 // That the entries are in memory is told at once; that they are on disk, by consensus.
@@ -365,7 +358,7 @@ Result<void> Replicator::carry_out(Result<Update>&& update) {
     persisted_ = std::min(persisted_, first - 1);
     matched_ = std::min(matched_, first - 1);
     log_.append(update->entries);
-    has_pending_ = true;
+    for (const EntryPtr& entry : update->entries) write_delay_.added(*entry, now_ns_);
   }
   if (auto done = note_configuration(); !done) return done;
   note_role();
@@ -397,7 +390,8 @@ void Replicator::lead() {
   laggards_.begin();
   rounds_.clear();
   in_flight_.clear(), window_bytes_ = 0;
-  next_round_ns_ = now_ns_;
+  next_round_ns_ = now_ns_, proven_ns_ = 0;
+  disk_wanted_ = 0;
 }
 
 // Nothing of that term is claimed from here on, so what the majority never had stays where nobody
@@ -412,6 +406,23 @@ void Replicator::step_down() {
   if (standing_ == Standing::leading)
     standing_ = quarantine_ ? Standing::quarantined : Standing::sealed;
   decide_may_lead();
+}
+
+bool Replicator::has_task() const {
+  if (is_tasked_) return false;
+  switch (standing_) {
+    case Standing::sealed:
+      return true;
+    case Standing::following:
+      return applied_ < std::min(consensus_->commit_index(), persisted_) ||
+             role_ == Role::leader || divergence_.is_due(applied_);
+    case Standing::leading:
+      return divergence_.may_plan(now_ns_);
+    case Standing::promoting:
+    case Standing::quarantined:
+      return false;
+  }
+  return false;
 }
 
 Task Replicator::next_task() {
@@ -450,6 +461,7 @@ void Replicator::promoted(uint64_t term) {
   is_tasked_ = false;
   if (role_ == Role::leader && term_ == term) {
     standing_ = Standing::leading;
+    if (proven_ns_ != 0 && !are_payments_held()) tell_leading(proven_ns_);
     return;
   }
   // Deposed meanwhile, perhaps before the book was open: once more.
@@ -529,43 +541,6 @@ void Replicator::tell_leader() {
   if (leader == leader_told_ && term_ == leader_term_told_) return;
   leader_told_ = leader, leader_term_told_ = term_;
   book_.tell_leader(leader, term_);
-}
-
-// --- proof that this node leads ---
-
-void Replicator::begin_round() {
-  ++round_;
-  confirm_sent_ = book_.confirm_asked();
-  rounds_.push_back({round_, confirm_sent_, now_ns_});
-  if (rounds_.size() > kRoundsKept) rounds_.pop_front();
-  next_round_ns_ = now_ns_ + options_.consensus.heartbeat_ms * kNsPerMs;
-  std::vector<Outgoing> questions;
-  for (const Follower& follower : followers_)
-    if (follower.is_voter) questions.push_back({follower.id, Received{term_, 0, round_}});
-  offer_copies(questions);
-  transport_->send(questions, now_ns_);
-}
-
-void Replicator::note_rounds() {
-  std::vector<uint64_t> heard;
-  if (is_voter()) heard.push_back(round_);
-  for (const Follower& follower : followers_)
-    if (follower.is_voter) heard.push_back(follower.round);
-  const uint64_t proven = base::mutated(Mutant::round_unproven)
-                              ? *std::max_element(heard.begin(), heard.end())
-                              : majority_of(std::move(heard));
-  // Progress: each round takes one off.
-  while (!rounds_.empty() && rounds_.front().number <= proven) {
-    const Round round = rounds_.front();
-    rounds_.pop_front();
-    if (standing_ != Standing::leading) continue;
-    if (membership_.holds_payments() || consensus_->is_transferring()) continue;
-    // Nobody else is voted for within an election timeout of hearing from this node; less a part
-    // for clocks that run apart.
-    const int64_t timeout = election_timeout_ns();
-    book_.tell_leading_until(round.sent_ns + timeout - timeout / 8);
-    book_.tell_confirmed(round.asked);
-  }
 }
 
 std::vector<Replicator::NodeState> Replicator::nodes() const {

@@ -25,12 +25,14 @@
 #include "base/probe.h"
 #include "journal/configuration_file.h"
 #include "journal/state_file.h"
+#include "replicate/announce.h"
 #include "replicate/divergence_watch.h"
 #include "replicate/laggards.h"
 #include "replicate/membership.h"
 #include "replicate/peer_disks.h"
 #include "replicate/raft_log.h"
 #include "replicate/transport.h"
+#include "replicate/write_delay.h"
 
 namespace casbook::replicate {
 
@@ -45,6 +47,7 @@ class HostedBook {
   // False: there is none.
   virtual Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entry) = 0;
   virtual uint64_t end_lsn() const = 0;  // one behind the last record
+  virtual Waits waits() const = 0;
   virtual void tell_quorum(Position position) = 0;
   virtual void tell_durable(Position position) = 0;
   virtual void tell_leader(const std::optional<Server>& leader, uint64_t term) = 0;
@@ -75,6 +78,7 @@ struct ReplicatorOptions {
   uint64_t window_entries = 4096;
   uint64_t window_bytes = 4ull << 20;
   LagLimits lag{};
+  WriteDelayLimits write{};
   uint64_t digest_bytes_per_second = 8ull << 20;  // of cells that are compared; 0: none are
 };
 
@@ -117,6 +121,8 @@ class Replicator {
   // True: there may be more at once.
   Result<bool> collect(int64_t now_ns);
   Result<void> disk_moved(int64_t now_ns);
+  // The node is going to end: from here on entries wait for nothing on their way to the disk.
+  Result<void> write_at_once(int64_t now_ns);
   void set_keys(const ClusterKeys& keys) { transport_->set_keys(keys); }
   // False: this node has no room on its disk. It leads no longer than another can, and stands for
   // no election, but follows.
@@ -137,6 +143,8 @@ class Replicator {
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
+  // Whether next_task() may have one; of time alone nobody is told.
+  bool has_task() const;
   Task next_task();
   void applied(uint64_t index);
   void promoted(uint64_t term);
@@ -219,6 +227,8 @@ class Replicator {
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();
+  void want_disk(uint64_t index);
+  void want_disk_for_the_sent();
   void note_role();
   void lead();
   void step_down();
@@ -228,6 +238,10 @@ class Replicator {
   uint64_t quorum_index() const;
   void begin_round();
   void note_rounds();
+  void tell_leading(int64_t round_sent_ns);
+  bool are_payments_held() const {
+    return membership_.holds_payments() || consensus_->is_transferring();
+  }
   bool is_window_open() const;
   bool wants_to_lead() const {
     return is_able_ && (!quarantine_ || base::mutated(base::Mutant::quarantined_stands));
@@ -276,7 +290,8 @@ class Replicator {
   int64_t next_hand_over_ns_ = 0;
   int64_t leaderless_since_ns_ = 0;  // 0: it is known who leads
   uint64_t handed_to_ = 0;    // the last time, to whom
-  bool has_pending_ = false;  // entries that the disk was not given yet
+  WriteDelay write_delay_;
+  uint64_t disk_wanted_ = 0;  // as a leader: up to where the disk was asked for
   uint64_t applied_ = 0, persisted_ = 0;
   uint64_t window_bytes_ = 0;                            // of entries that are not committed
   std::deque<std::pair<uint64_t, uint64_t>> in_flight_;  // {index, bytes}
@@ -289,6 +304,7 @@ class Replicator {
   uint64_t round_ = 0, confirm_sent_ = 0;
   std::deque<Round> rounds_;
   int64_t next_round_ns_ = 0;
+  int64_t proven_ns_ = 0;  // when the last round of this term was sent that a majority answered
   // As a follower: of the term heard_term_.
   uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
   std::optional<Offer> offer_;  // the last one of a leader

@@ -204,7 +204,7 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
               ++counts.dropped_malformed;
             else if (is_in_order())
               inbox.emplace_back(session.node(), std::move(f));
-          } else if constexpr (std::is_same_v<T, Digest>) {
+          } else if constexpr (std::is_same_v<T, Digest> || std::is_same_v<T, DiskWanted>) {
             // Of a position of its own: neither late nor early.
             inbox.emplace_back(session.node(), std::move(f));
           } else if constexpr (std::is_same_v<T, NakFrame>) {
@@ -270,6 +270,8 @@ void Transport::send(std::span<const Outgoing> messages, int64_t now_ns) {
 void Transport::send_to_all(const Digest& digest, int64_t now_ns) {
   impl_->send_to_all(digest, now_ns);
 }
+void Transport::put_to_all(const DiskWanted& wanted) { impl_->put_to_all(wanted); }
+void Transport::flush(int64_t now_ns) { impl_->flush(now_ns); }
 uint32_t Transport::frame_bytes_max() const { return impl_->outbox.frame_bytes_max(); }
 void Transport::receive(std::span<const std::byte> datagram, int64_t now_ns) {
   impl_->receive(datagram, now_ns);

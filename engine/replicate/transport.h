@@ -62,6 +62,9 @@ class Transport {
   void send(std::span<const Outgoing> messages, int64_t now_ns);
   // Dropped where it is longer than a datagram is now.
   void send_to_all(const Digest& digest, int64_t now_ns);
+  // Goes with what is sent next, in front of it.
+  void put_to_all(const DiskWanted& wanted);
+  void flush(int64_t now_ns);
   uint32_t frame_bytes_max() const;
   // A datagram as it came. `from` of the network is not trusted.
   void receive(std::span<const std::byte> datagram, int64_t now_ns);

@@ -46,6 +46,7 @@ struct Transport::Impl {
 
   // --- transport_send.cc
   void send(std::span<const Outgoing> messages, int64_t now_ns);
+  void put_to_all(const Frame& frame);
   void send_to_all(const Digest& digest, int64_t now_ns);
   void put_message(uint32_t peer, const Message& message);
   Repairs::Peers equal_heads(std::span<const Outgoing> messages, size_t first,

@@ -44,10 +44,14 @@ void Transport::Impl::send(std::span<const Outgoing> messages, int64_t now_ns) {
 void Transport::Impl::send_to_all(const Digest& digest, int64_t now_ns) {
   const Frame frame = digest;
   if (encoded_bytes(frame) > outbox.frame_bytes_max()) return;
+  put_to_all(frame);
+  flush(now_ns);
+}
+
+void Transport::Impl::put_to_all(const Frame& frame) {
   const Repairs::Peers silent = silent_peers();
   if (all_peers() & ~silent) outbox.put(Outbox::kGroup, frame);
   for_each(silent, [&](uint32_t peer) { outbox.put(Outbox::lane_of(peer), frame); });
-  flush(now_ns);
 }
 
 void Transport::Impl::put_message(uint32_t peer, const Message& message) {

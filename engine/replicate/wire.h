@@ -141,7 +141,7 @@ struct IntroductionFrame {
 using Frame = std::variant<DataFrame, ReferenceFrame, AppendResult, VoteRequest, VoteResult,
                            TimeoutNow, Received, NakFrame, HelloFrame, WelcomeFrame, PulseFrame,
                            Offer, ProbeFrame, ProbeSeenFrame, Digest, DigestAnswer, DigestVerdict,
-                           IntroductionFrame>;
+                           IntroductionFrame, DiskWanted>;
 
 // Before the fields of a frame: its kind, and how many bytes follow.
 constexpr uint32_t kFrameHeadBytes = 3;

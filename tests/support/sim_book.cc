@@ -229,6 +229,9 @@ Result<bool> SimBook::take(uint64_t from_lsn, uint64_t bytes_max, LogEntry& entr
 }
 
 uint64_t SimBook::end_lsn() const { return next_lsn(); }
+replicate::Waits SimBook::waits() const {
+  return is_open() ? replicate::what_is_waited_for(store()) : replicate::Waits::for_nothing;
+}
 void SimBook::tell_quorum(Position position) {
   if (is_open()) log::publish_quorum(store(), position);
 }

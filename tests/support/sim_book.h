@@ -67,6 +67,7 @@ class SimBook final : public replicate::HostedBook {
   void seal(uint64_t term) override;
   Result<bool> take(uint64_t from_lsn, uint64_t bytes_max, replicate::LogEntry& entry) override;
   uint64_t end_lsn() const override;
+  replicate::Waits waits() const override;
   void tell_quorum(Position position) override;
   void tell_durable(Position position) override;
   void tell_leader(const std::optional<replicate::Server>& leader, uint64_t term) override;

@@ -358,6 +358,14 @@ void SimPayers::take_answer(Client& client) {
                client.position.value);
   client.until_ns = events_.now() + kPatienceNs;
   client.doing = Client::Doing::waiting;
+  wait_on(client, place_of(client, client.at));
+}
+
+// As api/wait.cc: the daemon is told, and sees what is waited for.
+void SimPayers::wait_on(const Client& client, const Place* place) {
+  if (place)
+    (void)arena::prepare_wait(place->store().own_event(
+        client.level == Level::durable ? arena::kDurableEvent : arena::kQuorumEvent));
   node(client.at).demand();
 }
 
@@ -383,7 +391,7 @@ std::optional<Code> SimPayers::fate_of(const Place& place, Position position, Le
 void SimPayers::poll(Client& client) {
   const Place* const place = place_of(client, client.at);
   const auto fate = place ? fate_of(*place, client.position, client.level) : std::nullopt;
-  if (!fate && events_.now() < client.until_ns) return node(client.at).demand();
+  if (!fate && events_.now() < client.until_ns) return wait_on(client, place);
   if (fate && *fate == Code{}) return settle(client, client.refusal);
   if (fate && *fate == Code::undone) {
     ++counts_.undone;

@@ -85,6 +85,7 @@ class SimPayers {
   static bool open_all(const Place& place);
   // Null: nobody can pay there now.
   Place* place_of(Client& client, uint64_t node);
+  void wait_on(const Client& client, const Place* place);
   bool is_refused(const Place& place) const;
   // Nothing: it is not decided.
   std::optional<Code> fate_of(const Place& place, Position position, Level level) const;

@@ -69,7 +69,7 @@ void SimScene::cut_off(const std::set<uint64_t>& side) {
       if (side.contains(from) != side.contains(to)) network_.cut(from, to);
 }
 
-void SimScene::pay(SimNode& node, int bursts, uint64_t burst_size) {
+void SimScene::pay(SimNode& node, int bursts, uint64_t burst_size, int64_t pause_ns) {
   auto core = api::open_core(node.directory(), SimBook::kName, arena::Access::read_write);
   if (!core) return;
   auto session = BookAccess::wrap(*core).open_session();
@@ -80,7 +80,7 @@ void SimScene::pay(SimNode& node, int bursts, uint64_t burst_size) {
     for (uint64_t i = 0; i < burst_size; ++i)
       (void)session->pay(Payment({ExternalId::of_number(++paid_)}).debit(*from, 1).credit(*to, 1));
     node.demand();
-    run_for(kSimMs);
+    run_for(pause_ns);
   }
 }
 

@@ -40,8 +40,8 @@ class SimScene {
   void cut_off(const std::set<uint64_t>& side);
   void mend() { network_.set_all(link_); }
 
-  // On that host, a ms for each burst; whatever becomes of it.
-  void pay(SimNode& node, int bursts, uint64_t burst_size);
+  // On that host, so long for each burst; whatever becomes of it.
+  void pay(SimNode& node, int bursts, uint64_t burst_size, int64_t pause_ns = kSimMs);
 
   SimEvents events_{false};
   SimTruth truth_;

@@ -44,6 +44,18 @@ TEST_F(Event, NotifyAfterPrepareEndsTheWaitAtOnce) {
   }
 }
 
+TEST_F(Event, SaysWhetherSomebodyWaits) {
+  EXPECT_FALSE(is_awaited(*event_));
+  for (int i = 0; i < 3; ++i) {
+    const uint64_t ticket = prepare_wait(*event_);
+    EXPECT_TRUE(is_awaited(*event_));
+    EXPECT_EQ(wait(*event_, ticket, monotonic_ns() - 1), WaitEnd::timed_out);
+    EXPECT_TRUE(is_awaited(*event_)) << "nobody said that it is over";
+    notify(*event_);
+    EXPECT_FALSE(is_awaited(*event_));
+  }
+}
+
 TEST_F(Event, ManyWaitersAreWokenByOneNotify) {
   std::vector<std::thread> waiters;
   base::AtomicU64 prepared;

@@ -150,6 +150,33 @@ TEST_F(Cluster, WaitersForQuorumAreWokenAndCounted) {
   EXPECT_GT(book_.book.status().cluster.wait_max_us, 10'000u);
 }
 
+TEST_F(Cluster, WhoWaitsForAMajorityAndWhoForTheDiskAreWokenEachByHisOwn) {
+  arena::EventLine& quorum = store().own_event(arena::kQuorumEvent);
+  arena::EventLine& durable = store().own_event(arena::kDurableEvent);
+  const Position first = must(pay(1)).position, second = must(pay(2)).position;
+  const auto waits = [&](Level level) {
+    return std::jthread([this, level, second] {
+      EXPECT_EQ(code_of(book_.book.wait(second, level, std::chrono::seconds(20))), kDone);
+    });
+  };
+  {
+    const std::jthread waiter = waits(Level::quorum);
+    ASSERT_TRUE(await([&] { return arena::is_awaited(quorum); }));
+    EXPECT_FALSE(arena::is_awaited(durable));
+    const uint64_t before = quorum.sequence.load_relaxed();
+    log::publish_durable(store(), first);
+    EXPECT_EQ(quorum.sequence.load_relaxed(), before);
+    log::publish_quorum(store(), second);
+  }
+  const std::jthread waiter = waits(Level::durable);
+  ASSERT_TRUE(await([&] { return arena::is_awaited(durable); }));
+  EXPECT_FALSE(arena::is_awaited(quorum));
+  const uint64_t before = durable.sequence.load_relaxed();
+  log::publish_quorum(store(), Position::of(1, second.lsn() + 1));
+  EXPECT_EQ(durable.sequence.load_relaxed(), before);
+  log::publish_durable(store(), second);
+}
+
 TEST_F(Cluster, AFollowerWaitsByPositionToo) {
   must(pay(1));
   FollowerBook other(below_.mapping());

@@ -1,0 +1,82 @@
+// A majority's memory is told of before the disks are asked, and all disks are asked at once when
+// it is one of them that somebody waits for.
+#include <gtest/gtest.h>
+
+#include "log/durable.h"
+#include "log/log_reader.h"
+#include "support/sim_scene.h"
+
+namespace casbook::test {
+namespace {
+
+constexpr int64_t kDelayNs = replicate::WriteDelayLimits{}.delay_ns;
+
+class Scene : public SimScene {
+ public:
+  Scene() : SimScene({.link = {.delay_ns = 50 * kSimUs, .jitter_ns = 0}}) {
+    for (auto& node : nodes_) node->disk_ns = 100 * kSimUs;
+    run_for(kSimSecond);
+  }
+
+  // Of one payment while somebody waits on that event: when it is quorum, and durable.
+  struct Reached {
+    int64_t quorum_ns = 0, durable_ns = 0;
+  };
+  Reached reach(arena::OwnEvent event) {
+    const int64_t begun = pay_one(event);
+    Reached reached;
+    until_it_is(log::quorum_position);
+    reached.quorum_ns = events_.now() - begun;
+    until_it_is(log::durable_position);
+    reached.durable_ns = events_.now() - begun;
+    return reached;
+  }
+  // Until it is durable since somebody waits for that, of a payment that a majority has already.
+  int64_t reach_later() {
+    pay_one(arena::kQuorumEvent);
+    until_it_is(log::quorum_position);
+    const int64_t begun = events_.now();
+    (void)arena::prepare_wait(store().own_event(arena::kDurableEvent));
+    leader()->demand();
+    until_it_is(log::durable_position);
+    return events_.now() - begun;
+  }
+
+ private:
+  const commit::Store& store() { return leader()->book().store(); }
+  int64_t pay_one(arena::OwnEvent event) {
+    run_for(20 * kSimMs);
+    (void)arena::prepare_wait(store().own_event(event));
+    const int64_t begun = events_.now();
+    pay(*leader(), 1, 1, 0);
+    return begun;
+  }
+  void until_it_is(Position (*reached)(const commit::Store&)) {
+    EXPECT_TRUE(run_until([&] { return reached(store()).lsn() + 1 == log::log_end(store()); }, 1));
+  }
+};
+
+TEST(EntryInMemory, WaitsForOthersWhileOnlyAMajorityIsWaitedFor) {
+  Scene cluster;
+  for (int i = 0; i < 5; ++i) {
+    const auto reached = cluster.reach(arena::kQuorumEvent);
+    EXPECT_LT(reached.quorum_ns, kDelayNs / 2);
+    EXPECT_GE(reached.durable_ns, kDelayNs);
+    EXPECT_LT(reached.durable_ns, 3 * kDelayNs) << "and no longer";
+  }
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+TEST(EntryInMemory, GoesToAllDisksWhenOneOfThemIsWaitedFor) {
+  Scene cluster;
+  for (int i = 0; i < 5; ++i) {
+    const auto reached = cluster.reach(arena::kDurableEvent);
+    EXPECT_LT(reached.quorum_ns, kDelayNs / 2);
+    EXPECT_LT(reached.durable_ns, kDelayNs);
+    EXPECT_LT(cluster.reach_later(), kDelayNs) << "by a word of its own";
+  }
+  EXPECT_EQ(cluster.violation(), "");
+}
+
+}  // namespace
+}  // namespace casbook::test

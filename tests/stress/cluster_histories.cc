@@ -50,7 +50,6 @@ class ClusterHistories : public testing::Test {
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
     if (leader == 0) return;
     const uint64_t how = must_kill ? 0 : random.below(5);
-    if (how < 3 && !cluster->may_harm(leader)) return;
     if (how == 0) cluster->kill_daemon(leader), ++kills;
     if (how == 1) cluster->isolate(leader), ++cuts;
     if (how == 2) cluster->load().daemons().signal(leader, SIGSTOP), ++stops;
@@ -162,6 +161,7 @@ TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
     if (IsSkipped()) return;
     bool has_killed = false;
     run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
+      cluster->take_logs();
       harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
     });
     left_ns -= kRunNs;
@@ -210,6 +210,7 @@ class SmallClusterHistories : public ClusterHistories {
   std::string run_round(test::Random& random, Harm harm, bool is_unconfirmed = false) {
     const uint32_t leader = cluster->await_leader();
     EXPECT_NE(leader, 0u) << cluster->load().all_events();
+    if (harm == Harm::harm_leader) cluster->take_logs();
     const uint64_t first = cluster->world().board.count();
     gate->ready = gate->finished = gate->is_open = gate->is_over = 0;
     std::vector<Child> callers;

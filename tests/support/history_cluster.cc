@@ -1,11 +1,5 @@
 #include "support/history_cluster.h"
 
-#include <algorithm>
-
-#include <gtest/gtest.h>
-
-#include "support/history_witness.h"
-
 namespace casbook::test_support {
 namespace {
 
@@ -80,12 +74,6 @@ Child HistoryCluster::start_caller(uint32_t host, uint32_t number, bool is_uncon
   });
 }
 
-bool HistoryCluster::may_harm(uint32_t host) {
-  if (!harmed_.contains(host) && harmed_.size() + 1 >= count()) return false;
-  harmed_.insert(host);
-  return true;
-}
-
 bool HistoryCluster::hand_over(uint32_t leader) {
   return start_on(load_.hosts(), leader, CASBOOK_COMMAND_INSTRUMENTED,
                   {"cluster", "transfer", load_.daemons().book(), "--timeout", "2s"})
@@ -98,62 +86,47 @@ void HistoryCluster::heal() {
   load_.daemons().start_all();
 }
 
-std::vector<WitnessRecord> HistoryCluster::log_of(uint32_t host) {
+void HistoryCluster::take_logs() {
+  for (uint32_t host = 1; host <= count(); ++host) take_log(host);
+}
+
+// As far as it can be read: the book may be moved meanwhile.
+void HistoryCluster::take_log(uint32_t host) {
   log_->count = 0;
-  const bool was_read = fork_on(load_.hosts(), host, [&] {
-                          const auto book = Book::observe(load_.daemons().book());
-                          require(static_cast<bool>(book), "no book");
-                          auto reader = book->read_log({}, Level::memory);
-                          require(static_cast<bool>(reader), "no reader of the log");
-                          HistoryWitness log;
-                          require(static_cast<bool>(log.take_all(*reader)), "an unreadable log");
-                          require(log.log().size() <= kRecordsMax, "more records than foreseen");
-                          std::memcpy(log_->records.data(), log.log().data(),
-                                      log.log().size() * sizeof(WitnessRecord));
-                          log_->count = log.log().size();
-                        }).succeeded();
-  EXPECT_TRUE(was_read) << "host " << host;
-  std::vector<WitnessRecord> log(log_->count);
-  std::memcpy(log.data(), log_->records.data(), log.size() * sizeof(WitnessRecord));
-  return log;
-}
-
-namespace {
-
-// Without leases: a log that begins late does not know whose lies where.
-std::string first_difference(const std::vector<WitnessRecord>& whole,
-                             const std::vector<WitnessRecord>& part) {
-  if (part.size() > whole.size()) return "it has more";
-  const size_t missing = whole.size() - part.size();
-  for (size_t i = 0; i < part.size(); ++i) {
-    const WitnessRecord &a = whole[missing + i], &b = part[i];
-    if (a.position != b.position || a.kind != b.kind || a.id != b.id || a.amount != b.amount ||
-        a.account != b.account || a.from != b.from || a.token != b.token)
-      return "at " + std::to_string(a.position) + " and " + std::to_string(b.position);
+  fork_on(load_.hosts(), host, [&] {
+    const auto book = Book::observe(load_.daemons().book());
+    if (!book) return;
+    auto reader = book->read_log({}, Level::durable);
+    for (uint64_t i = 0; reader && i < kRecordsMax; ++i) {
+      const auto next = reader->next();
+      if (!next || !*next) return;
+      const LoneRecord lone = lone_record(**next);
+      std::memcpy(&log_->records[i * sizeof lone], &lone, sizeof lone);
+      log_->count = i + 1;
+    }
+  }).wait();
+  for (uint64_t i = 0; i < log_->count; ++i) {
+    LoneRecord lone;
+    std::memcpy(&lone, &log_->records[i * sizeof lone], sizeof lone);
+    const Position position{lone.record.position};
+    const auto [there, is_new] = records_.emplace(position.lsn(), lone);
+    if (!is_new && there->second != lone)
+      differences_.push_back("host " + std::to_string(host) + " has another record at " +
+                             std::to_string(position.value) + " than there was at " +
+                             std::to_string(there->second.record.position));
   }
-  return "";
 }
-
-bool is_whole(const std::vector<WitnessRecord>& log) {
-  return !log.empty() && Position{log.front().position}.lsn() == 1;
-}
-
-}  // namespace
 
 std::optional<std::vector<std::string>> HistoryCluster::problems() {
   heal();
   load_.expect_sound({.is_quorum_kept = true});
-  std::vector<std::vector<WitnessRecord>> logs;
-  for (uint32_t host = 1; host <= count(); ++host) logs.push_back(log_of(host));
-  const auto witness = std::find_if(logs.begin(), logs.end(), is_whole);
-  if (witness == logs.end()) return std::nullopt;
+  take_logs();
+  if (records_.empty() || records_.rbegin()->first != records_.size()) return std::nullopt;
+  HistoryWitness witness;
+  for (const auto& [lsn, lone] : records_) witness.take(lone);
   std::vector<std::string> problems =
-      check_history(world_->board.calls(), *witness, account(0).index);
-  for (uint32_t host = 1; host <= count(); ++host) {
-    const std::string difference = first_difference(*witness, logs[host - 1]);
-    if (!difference.empty())
-      problems.push_back("the log of host " + std::to_string(host) + " differs: " + difference);
-  }
+      check_history(world_->board.calls(), witness.log(), account(0).index);
+  problems.insert(problems.end(), differences_.begin(), differences_.end());
   if (world_->unexpected != 0) problems.push_back("there was an answer that must not be");
   return problems;
 }

@@ -31,31 +31,34 @@ void read_payment(const LogRecord& record, WitnessRecord& out) {
 
 }  // namespace
 
-uint32_t HistoryWitness::lease_at(uint64_t place) const {
-  const auto found = leases_.find(place);
-  return found == leases_.end() ? UINT32_MAX : found->second;
-}
-
-void HistoryWitness::take(const LogRecord& record) {
-  WitnessRecord out{.position = record.position.value};
+LoneRecord lone_record(const LogRecord& record) {
+  LoneRecord lone{.record = {.position = record.position.value}};
+  WitnessRecord& out = lone.record;
   if (record.kind == RecordKind::payment || record.kind == RecordKind::refusal) {
     out.kind = record.kind == RecordKind::payment ? Kind::pay : Kind::deny;
     read_payment(record, out);
     for (const Lease& guard : record.guards)
-      out.lease = lease_at(guard.place), out.token = guard.token.value;
+      lone.place = guard.place, out.token = guard.token.value;
   }
+  const bool is_acquire = record.kind == RecordKind::lease_acquire;
   const WordChange* const holder = holder_change(record);
-  if (record.kind == RecordKind::lease_acquire && holder) {
-    out.kind = Kind::acquire;
+  if (!holder || (!is_acquire && record.kind != RecordKind::lease_release)) return lone;
+  lone.place = holder->cell;
+  out.kind = is_acquire ? Kind::acquire : Kind::release;
+  if (is_acquire)
     out.lease = static_cast<uint32_t>(
         std::strtoul(record.name.c_str() + std::string(kLeasePrefix).size(), nullptr, 10));
-    leases_[holder->cell] = out.lease;
+  return lone;
+}
+
+void HistoryWitness::take(const LoneRecord& lone) {
+  WitnessRecord record = lone.record;
+  if (record.kind == Kind::acquire) leases_[lone.place] = record.lease;
+  if (record.kind != Kind::acquire && lone.place != LoneRecord::kNowhere) {
+    const auto found = leases_.find(lone.place);
+    record.lease = found == leases_.end() ? UINT32_MAX : found->second;
   }
-  if (record.kind == RecordKind::lease_release && holder) {
-    out.kind = Kind::release;
-    out.lease = lease_at(holder->cell);
-  }
-  log_.push_back(out);
+  log_.push_back(record);
 }
 
 }  // namespace casbook::test_support

@@ -79,6 +79,7 @@ class PlainBook final : public HostedBook {
     return true;
   }
   uint64_t end_lsn() const override { return end; }
+  Waits waits() const override { return Waits::for_disk; }
   void tell_quorum(Position) override {}
   void tell_durable(Position) override {}
   void tell_leader(const std::optional<Server>&, uint64_t) override {}

@@ -121,8 +121,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
 int64_t Replicator::deadline_ns() const {
   if (refused_since_ns_ != 0) return std::min(now_ns_ + 10 * kNsPerMs, transport_->deadline_ns());
   const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
-  int64_t deadline = std::min({consensus, transport_->deadline_ns(),
-                               write_delay_.deadline_ns(now_ns_)});
+  int64_t deadline = std::min({consensus, transport_->deadline_ns(), write_delay_.deadline_ns()});
   if (!membership_.is_idle()) deadline = std::min(deadline, now_ns_ + kNsPerMs);
   return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
 }
@@ -145,7 +144,8 @@ Result<void> Replicator::hand_over() {
   uint64_t best = 0, best_match = 0;
   for (const Follower& follower : followers_) {
     const uint64_t match = consensus_->match_index(follower.id);
-    if (follower.is_voter && is_there(follower.id) && follower.id != handed_to_ && match > best_match)
+    if (follower.is_voter && is_there(follower.id) && follower.id != handed_to_ &&
+        match > best_match)
       best = follower.id, best_match = match;
   }
   handed_to_ = best;
@@ -309,7 +309,8 @@ void Replicator::on_offer(uint64_t from, const Offer& offer) {
 
 std::optional<Replicator::CatchUp> Replicator::catch_up_wanted() const {
   const auto leader = this->leader();
-  if (!offer_ || !leader || leader->address.empty() || offer_->term != consensus_->term() || role_ == Role::leader)
+  if (!offer_ || !leader || leader->address.empty() || offer_->term != consensus_->term() ||
+      role_ == Role::leader)
     return std::nullopt;
   // Got by the log meanwhile, or by a copy.
   const bool has_it = log_.base_index() >= offer_->base_index ||
@@ -414,8 +415,8 @@ bool Replicator::has_task() const {
     case Standing::sealed:
       return true;
     case Standing::following:
-      return applied_ < std::min(consensus_->commit_index(), persisted_) ||
-             role_ == Role::leader || divergence_.is_due(applied_);
+      return applied_ < std::min(consensus_->commit_index(), persisted_) || role_ == Role::leader ||
+             divergence_.is_due(applied_);
     case Standing::leading:
       return divergence_.may_plan(now_ns_);
     case Standing::promoting:

@@ -35,11 +35,10 @@ class WriteDelay {
   // The disk has been given all.
   void written() { bytes_ = 0, is_due_ = false; }
 
-  bool is_due(int64_t now_ns) const { return bytes_ != 0 && (is_due_ || now_ns >= due()); }
-  // When to look again; never: nothing waits, or it does so for the disk alone.
-  int64_t deadline_ns(int64_t now_ns) const {
-    return bytes_ == 0 || is_due(now_ns) ? INT64_MAX : due();
-  }
+  // Once it is, it stays so until all is written, however long the disk has no room.
+  bool is_due(int64_t now_ns) { return is_due_ = bytes_ != 0 && (is_due_ || now_ns >= due()); }
+  // When to ask again; never: nothing waits, or it was found due and waits for the disk alone.
+  int64_t deadline_ns() const { return bytes_ == 0 || is_due_ ? INT64_MAX : due(); }
 
  private:
   int64_t due() const { return since_ns_ + limits_.delay_ns; }

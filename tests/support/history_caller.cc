@@ -9,9 +9,10 @@ using std::chrono::milliseconds;
 
 constexpr Amount kAmountMax = 9;
 
-}  // namespace
-
+// The witness reads the number out of it.
 std::string lease_of(uint32_t number) { return "lease " + std::to_string(number); }
+
+}  // namespace
 
 HistoryCaller::HistoryCaller(HistoryWorld& world, Book& book, Session session,
                              std::vector<Account> accounts, const CallerOptions& options)

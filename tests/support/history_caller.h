@@ -71,6 +71,4 @@ class HistoryCaller {
   bool must_look_anew_ = false;
 };
 
-std::string lease_of(uint32_t number);
-
 }  // namespace casbook::test_support

@@ -106,9 +106,12 @@ Result<void> wait(const Core& core, Position position, Level level,
   // nobody waited for the disk may lie in memory.
   bool must_ask = true;
   for (bool has_waited = false;; has_waited = true) {
-    const uint64_t ticket = is_told ? arena::prepare_wait(event_of(store, level)) : 0;
+    // Who has it announces nothing: the daemon looks at who waits.
+    const bool was_reached = has_reached(store, position, level);
+    const uint64_t ticket =
+        is_told && !was_reached ? arena::prepare_wait(event_of(store, level)) : 0;
     // Before the standing: what was reached when the position was held, was reached by that commit.
-    const bool is_reached = has_reached(store, position, level);
+    const bool is_reached = was_reached || has_reached(store, position, level);
     switch (is_known_held ? log::Standing::held : log::standing_of(store, position)) {
       case log::Standing::undone:
         return Code::undone;

@@ -134,5 +134,37 @@ TEST_F(JournalAppender, ASegmentThatWasRemovedStaysSo) {
   EXPECT_EQ(after->size(), kept->count);
 }
 
+// The header of a later segment cuts: those before it may begin behind it.
+TEST_F(JournalAppender, WhatWasCutOffIsNeededByNobody) {
+  auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
+  ASSERT_TRUE(opened) << opened.error().message();
+  log::LogWriter writer(arena_.store(), 0);
+  for (int i = 0; i < 12; ++i) {
+    pay(writer);
+    settle(**opened);
+    if (HasFatalFailure()) return;
+  }
+  opened->reset();
+  const auto end = journal::end_at(disk_, kJournalId, 6);
+  ASSERT_TRUE(end) << end.error().message();
+  ASSERT_TRUE(Appender::open(disk_, kJournalId, {}, *end, kOptions));
+  const auto last_below = [this](uint64_t lsn) {
+    const auto index = journal::last_index_below(disk_, kJournalId, lsn);
+    return index ? *index : UINT64_MAX;
+  };
+  EXPECT_EQ(last_below(7), 6u) << "all but the last segment";
+  EXPECT_LT(last_below(6), 6u);
+  EXPECT_EQ(last_below(0), 0u);
+  const auto kept = [this](uint64_t index) {
+    const auto result = journal::remove_segments_below(disk_, kJournalId, 7, index);
+    return result ? result->count : 0;
+  };
+  const uint64_t before = kept(0);
+  EXPECT_GT(before, 3u) << "a journal that shows nothing";
+  EXPECT_LT(kept(5), before);
+  EXPECT_GT(kept(5), 1u) << "entry 6 is still to be forgotten";
+  EXPECT_EQ(kept(6), 1u);
+}
+
 }  // namespace
 }  // namespace casbook::test

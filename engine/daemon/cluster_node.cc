@@ -17,6 +17,7 @@
 #include "daemon/lock_file.h"
 #include "daemon/member_commands.h"
 #include "daemon/network_watch.h"
+#include "daemon/node_events.h"
 #include "daemon/node_figures.h"
 #include "daemon/node_ground.h"
 #include "daemon/service_manager.h"
@@ -179,12 +180,8 @@ class ClusterNode {
   // Under the mutex, after any event. An error ends the node.
   void settle(const Result<void>& done) {
     if (!done && !failure_) failure_ = done.error();
-    const Standing standing = node_->standing();
     if (node_->has_task()) worker_.notify_one();
-    if (standing != standing_seen_ || node_->role() != role_seen_) tell_role();
-    if (node_->quarantine()) tell_quarantine();
-    tell_members();
-    standing_seen_ = standing, role_seen_ = node_->role();
+    events_.look(*node_, *arena_);
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
   }
 
@@ -219,40 +216,6 @@ class ClusterNode {
     return {{"term", node_->term()},
             {"leader", leader ? leader->id : 0},
             {"members", json_of(node_->configuration())}};
-  }
-
-  void tell_members() {
-    const replicate::Configuration& all = node_->committed_configuration();
-    if (configuration_version_ == node_->configuration_version()) return;
-    configuration_version_ = node_->configuration_version();
-    if (all == members_seen_) return;
-    const bool was_one = members_seen_.find(config_.cluster.node);
-    members_seen_ = all;
-    log_event(Severity::info, "members", {{"members", text_of(all)}});
-    if (was_one && !all.find(config_.cluster.node))
-      log_event(
-          Severity::warn, "removed",
-          {{"node", config_.cluster.node},
-           {"hint", "this node is no member any more: stop it, and give a new one a new id"}});
-  }
-
-  void tell_role() const {
-    static constexpr const char* kStandings[] = {"following", "promoting", "leading", "sealed",
-                                                 "quarantined"};
-    static constexpr const char* kRoles[] = {"follower", "candidate", "leader"};
-    const auto leader = node_->leader();
-    log_event(Severity::info, "role",
-              {{"role", kRoles[static_cast<int>(node_->role())]},
-               {"book", kStandings[static_cast<int>(node_->standing())]},
-               {"term", node_->term()},
-               {"leader", leader ? leader->id : 0}});
-  }
-
-  // Once that it is so, and once that nothing more is expected of the book.
-  void tell_quarantine() {
-    if (!std::exchange(is_quarantine_told_, true)) log_quarantine(*node_->quarantine(), *arena_);
-    if (node_->standing() == Standing::quarantined && standing_seen_ != Standing::quarantined)
-      arena_->tell_journal(JournalState::failed, Code::quarantined);
   }
 
   // Takes what the book has, under the mutex; at most some entries, for others want it too. True:
@@ -444,21 +407,12 @@ class ClusterNode {
     const std::lock_guard lock(mutex_);
     publish_figures(*node_, *log_, arena_->lines());
     network_watch_.look(node_->transport(), base::monotonic_ns());
-    tell_serving();
+    events_.look_for_service(*node_);
     if (!node_->quarantine() && arena_->is_quarantined())
       settle(node_->quarantine(std::nullopt, base::monotonic_ns()));
     settle(compact());
     arena_->keep_segments(log_->base_index(), log_->appender().counts().segments);
     catch_up_->look(node_->catch_up_wanted(), own_log());
-    tell_refused_disk();
-  }
-
-  void tell_refused_disk() {
-    const uint64_t node = node_->transport().refused_node();
-    if (node == refused_node_seen_) return;
-    refused_node_seen_ = node;
-    log_event(Severity::error, "disk_refused",
-              {{"node", node}, {"advice", "it lost its disk: give it a new id"}});
   }
 
   // A follower that has a copy of more than its log. Nothing is acknowledged from here on.
@@ -470,22 +424,6 @@ class ClusterNode {
     }
     stop_threads();
     return Left::to_install;
-  }
-
-  // Once: somebody leads, and the book here is his or follows him.
-  void tell_serving() {
-    const auto leader = node_->leader();
-    const Standing standing = node_->standing();
-    const bool is_led = node_->role() == replicate::Role::leader
-                            ? standing == Standing::leading
-                            : leader && standing == Standing::following;
-    if (is_serving_ || !is_led) return;
-    is_serving_ = true;
-    notify_status("serving");
-    log_event(Severity::info, "serving",
-              {{"book", config_.book},
-               {"term", node_->term()},
-               {"leader", leader ? leader->id : config_.cluster.node}});
   }
 
   // Sessions go on.
@@ -605,15 +543,9 @@ class ClusterNode {
   std::optional<Error> failure_;
   VersionWatch versions_;
   NetworkWatch network_watch_;
-  Standing standing_seen_ = Standing::following;
-  replicate::Role role_seen_ = replicate::Role::follower;
-  bool is_quarantine_told_ = false;
-  bool is_serving_ = false;         // main thread
-  uint64_t refused_node_seen_ = 0;  // main thread
-  replicate::Digest made_;          // worker, as what follows
+  NodeEvents events_{config_};
+  replicate::Digest made_;  // worker, as what follows
   replicate::Comparison compared_;
-  uint64_t configuration_version_ = UINT64_MAX;
-  replicate::Configuration members_seen_;
   std::vector<std::thread> threads_;
   std::unique_ptr<ControlSocket> control_;
 };

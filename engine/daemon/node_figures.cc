@@ -2,7 +2,6 @@
 
 #include "arena/duration_line.h"
 #include "base/clock.h"
-#include "daemon/event_log.h"
 
 namespace casbook::daemon {
 
@@ -68,19 +67,6 @@ void publish_figures(const replicate::Replicator& node, replicate::RaftLog& log,
   const auto written = log.appender().counts();
   lines.journal->entries.store_relaxed(written.entries);
   lines.journal->bytes_written.store_relaxed(written.bytes);
-}
-
-void log_quarantine(const replicate::Quarantine& quarantine, const HostedArena& arena) {
-  if (quarantine.error)
-    return log_event(Severity::error, "book_quarantined", {{"error", quarantine.error->message()}});
-  if (!quarantine.divergence)
-    return log_event(Severity::error, "book_quarantined", {{"by", "whoever asked for it"}});
-  const replicate::Divergence& divergence = *quarantine.divergence;
-  log_event(Severity::error, "book_diverged",
-            {{"position", divergence.position.value},
-             {"index", divergence.index},
-             {"where", arena.where(divergence)},
-             {"majority", quarantine.is_of_majority ? "yes" : "no"}});
 }
 
 }  // namespace casbook::daemon

@@ -52,6 +52,9 @@ Result<std::vector<Segment>> list_segments(const Storage& storage, uint64_t jour
     if (segment->header.next_lsn <= from_lsn) segments.clear();
     if (!segments.empty() && segments.back().number + 1 != *number)
       return error_in(storage, segments.back().number + 1, Code::damaged, "it is missing");
+    // Of what is there this one leaves nothing, as when a removal that was under way died.
+    if (!segments.empty() && segment->header.first_index <= segments.front().header.first_index)
+      segments.clear();
     segments.push_back(*segment);
   }
   if (!segments.empty() && segments.front().header.next_lsn > std::max<uint64_t>(from_lsn, 1) &&

@@ -18,7 +18,8 @@ struct Segment {
 };
 
 // The segments of a directory, in order, headers checked. `from_lsn`: those that hold nothing from
-// that LSN on are left out, and may be missing. Errors: foreign_file, format_newer, format_older,
+// that LSN on are left out, and may be missing, as are those at the beginning of which a later one
+// leaves nothing. Errors: foreign_file, format_newer, format_older,
 // damaged: also a number or a range of LSNs that is missing, or another journal's segment among
 // them (`journal_id` 0: whatever the first says).
 Result<std::vector<Segment>> list_segments(const Storage& storage, uint64_t journal_id,
@@ -30,8 +31,6 @@ struct Entry {
   uint64_t segment = 0, offset = 0;
 };
 
-// A segment's header ends all before it: what they hold from its first index on was cut off there,
-// and is not looked at.
 // A segment's header ends all before it: what they hold from its first index on was cut off there,
 // and is not looked at.
 class EntryReader {

@@ -107,6 +107,19 @@ std::vector<Beginning> beginnings(const std::vector<Segment>& segments) {
   return all;
 }
 
+// What a removal that died has left: segments of which nothing counts any more.
+Result<void> remove_before(Storage& storage, const std::vector<Segment>& segments) {
+  if (segments.empty()) return {};
+  const auto names = storage.list();
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const auto number = segment_number(name);
+    if (!number || *number >= segments.front().number) continue;
+    if (auto removed = storage.remove(name); !removed) return removed;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<uint64_t> last_index_below(const Storage& storage, uint64_t journal_id, uint64_t lsn) {
@@ -122,6 +135,7 @@ Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id
                                            uint64_t index) {
   auto segments = list_segments(storage, journal_id);
   if (!segments) return segments.error();
+  if (auto removed = remove_before(storage, *segments); !removed) return removed.error();
   const auto begins = beginnings(*segments);
   size_t first = 0;
   while (first + 1 < begins.size() && begins[first + 1].lsn <= lsn &&

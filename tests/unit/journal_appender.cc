@@ -75,6 +75,31 @@ class JournalAppender : public testing::Test {
     }
     FAIL() << "it does not settle";
   }
+  void write_twelve_and_cut_behind_six() {
+    auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
+    ASSERT_TRUE(opened) << opened.error().message();
+    log::LogWriter writer(arena_.store(), 0);
+    for (int i = 0; i < 12; ++i) {
+      pay(writer);
+      settle(**opened);
+      if (HasFatalFailure()) return;
+    }
+    opened->reset();
+    const auto end = journal::end_at(disk_, kJournalId, 6);
+    ASSERT_TRUE(end) << end.error().message();
+    ASSERT_TRUE(Appender::open(disk_, kJournalId, {}, *end, kOptions));
+  }
+  // Or where they begin.
+  uint64_t last_entry_read(std::vector<journal::Segment> segments) {
+    uint64_t last = segments.front().header.first_index - 1;
+    journal::EntryReader reader(disk_, std::move(segments));
+    for (;;) {
+      const auto read = reader.next();
+      EXPECT_TRUE(read) << read.error().message();
+      if (!read || !*read) return last;
+      last = (*read)->header.index;
+    }
+  }
   uint64_t records_in_journal() {
     uint64_t count = 0;
     const uint64_t end = log::log_end(arena_.store());
@@ -136,18 +161,8 @@ TEST_F(JournalAppender, ASegmentThatWasRemovedStaysSo) {
 
 // The header of a later segment cuts: those before it may begin behind it.
 TEST_F(JournalAppender, WhatWasCutOffIsNeededByNobody) {
-  auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
-  ASSERT_TRUE(opened) << opened.error().message();
-  log::LogWriter writer(arena_.store(), 0);
-  for (int i = 0; i < 12; ++i) {
-    pay(writer);
-    settle(**opened);
-    if (HasFatalFailure()) return;
-  }
-  opened->reset();
-  const auto end = journal::end_at(disk_, kJournalId, 6);
-  ASSERT_TRUE(end) << end.error().message();
-  ASSERT_TRUE(Appender::open(disk_, kJournalId, {}, *end, kOptions));
+  write_twelve_and_cut_behind_six();
+  if (HasFatalFailure()) return;
   const auto last_below = [this](uint64_t lsn) {
     const auto index = journal::last_index_below(disk_, kJournalId, lsn);
     return index ? *index : UINT64_MAX;
@@ -164,6 +179,29 @@ TEST_F(JournalAppender, WhatWasCutOffIsNeededByNobody) {
   EXPECT_LT(kept(5), before);
   EXPECT_GT(kept(5), 1u) << "entry 6 is still to be forgotten";
   EXPECT_EQ(kept(6), 1u);
+}
+
+// Whoever removes the oldest segments may die between two of them. Nobody is to begin with one of
+// which nothing counts.
+TEST_F(JournalAppender, WhatARemovalThatDiedLeavesBeginsWithWhatCounts) {
+  write_twelve_and_cut_behind_six();
+  if (HasFatalFailure()) return;
+  const auto whole = journal::list_segments(disk_, kJournalId);
+  ASSERT_TRUE(whole);
+  for (size_t removed = 0; removed + 1 < whole->size(); ++removed) {
+    ASSERT_TRUE(disk_.remove(journal::segment_name((*whole)[removed].number)));
+    const auto left = journal::list_segments(disk_, kJournalId);
+    ASSERT_TRUE(left) << left.error().message();
+    EXPECT_LE(left->front().header.first_index, 7u) << removed + 1 << " are gone";
+    EXPECT_EQ(last_entry_read(*left), 6u);
+  }
+  // The next one makes an end of it.
+  ASSERT_TRUE(journal::remove_segments_below(disk_, kJournalId, 7, 6));
+  const auto names = disk_.list();
+  ASSERT_TRUE(names);
+  EXPECT_EQ(std::count_if(names->begin(), names->end(),
+                          [](const std::string& name) { return journal::segment_number(name); }),
+            1);
 }
 
 }  // namespace

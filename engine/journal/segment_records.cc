@@ -107,16 +107,26 @@ std::vector<Beginning> beginnings(const std::vector<Segment>& segments) {
   return all;
 }
 
+// One by one, so that those that are left follow each other after a loss of power.
+Result<void> remove_segment(Storage& storage, uint64_t number) {
+  if (auto removed = storage.remove(segment_name(number)); !removed) return removed;
+  if (auto synced = storage.sync_directory(); !synced) return synced;
+  base::fault_point(FaultPoint::segment_after_remove);
+  return {};
+}
+
 // What a removal that died has left: segments of which nothing counts any more.
 Result<void> remove_before(Storage& storage, const std::vector<Segment>& segments) {
   if (segments.empty()) return {};
   const auto names = storage.list();
   if (!names) return names.error();
-  for (const std::string& name : *names) {
-    const auto number = segment_number(name);
-    if (!number || *number >= segments.front().number) continue;
-    if (auto removed = storage.remove(name); !removed) return removed;
-  }
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : *names)
+    if (const auto number = segment_number(name); number && *number < segments.front().number)
+      numbers.push_back(*number);
+  std::ranges::sort(numbers);
+  for (const uint64_t number : numbers)
+    if (auto removed = remove_segment(storage, number); !removed) return removed;
   return {};
 }
 
@@ -140,11 +150,8 @@ Result<SegmentsKept> remove_segments_below(Storage& storage, uint64_t journal_id
   size_t first = 0;
   while (first + 1 < begins.size() && begins[first + 1].lsn <= lsn &&
          begins[first + 1].index - 1 <= index) {
-    if (auto removed = storage.remove(segment_name((*segments)[first].number)); !removed)
+    if (auto removed = remove_segment(storage, (*segments)[first].number); !removed)
       return removed.error();
-    // One by one, so that those that are left follow each other after a loss of power.
-    if (auto synced = storage.sync_directory(); !synced) return synced.error();
-    base::fault_point(FaultPoint::segment_after_remove);
     ++first;
   }
   SegmentsKept kept;

@@ -41,8 +41,10 @@ void Outbox::put(uint32_t lane, const Frame& frame) {
   const uint32_t bytes = encoded_bytes(frame);
   CASBOOK_ASSERT(bytes <= frame_bytes_max_);
   Lane& filling = lanes_[lane];
-  if (filling.frames.empty()) filling.frames.resize(frame_bytes_max_);
+  // For the widest path: it may carry more again.
+  if (filling.frames.empty()) filling.frames.resize(datagram_.size() - kHeaderBytes - kSealBytes);
   if (filling.used + bytes > frame_bytes_max_) send(lane);
+  CASBOOK_ASSERT(filling.used + bytes <= filling.frames.size());
   filling.has_handshake |=
       std::holds_alternative<HelloFrame>(frame) || std::holds_alternative<WelcomeFrame>(frame);
   filling.used += encode(frame, filling.frames.data() + filling.used);

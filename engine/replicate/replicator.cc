@@ -227,8 +227,9 @@ void Replicator::on_message(uint64_t from, Message&& message) {
   }
   const auto* const append = std::get_if<AppendEntries>(&message);
   if (!append) return;
-  // First what takes longest, where somebody waits for it.
-  if (auto handed = hand_to_disk(); !handed) failure_ = handed.error();
+  // First what takes longest, where somebody waits for it; else after the answer.
+  if (write_delay_.is_awaited())
+    if (auto handed = hand_to_disk(); !handed) failure_ = handed.error();
   acknowledge(from, *append, is_rejected);
 }
 

@@ -37,6 +37,8 @@ class WriteDelay {
 
   // Once it is, it stays so until all is written, however long the disk has no room.
   bool is_due(int64_t now_ns) { return is_due_ = bytes_ != 0 && (is_due_ || now_ns >= due()); }
+  // Somebody waits for the disk with some of it.
+  bool is_awaited() const { return bytes_ != 0 && first_ <= asked_; }
   // When to ask again; never: nothing waits, or it was found due and waits for the disk alone.
   int64_t deadline_ns() const { return bytes_ == 0 || is_due_ ? INT64_MAX : due(); }
 

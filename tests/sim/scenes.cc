@@ -84,9 +84,10 @@ class Scene : public SimScene {
       (void)lines.confirm_asked.cas_acq_rel(asked - 1, asked);
       old.demand();
       run_for(kSimMs);
+      if (!old.is_leading()) break;  // it may have another book by now
       const bool is_stale = log::log_end(store) <= known.lsn() ||
                             log::standing_of(store, known) != log::Standing::held;
-      if (is_stale && old.is_leading() && lines.confirmed.load_acquire() >= asked) return true;
+      if (is_stale && lines.confirmed.load_acquire() >= asked) return true;
     }
     return false;
   }

@@ -1,5 +1,6 @@
 #include "support/twin.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "commit/read.h"
@@ -103,7 +104,7 @@ std::vector<std::byte> entry_bytes(std::span<const std::vector<uint64_t>> record
   chain = {header.index, header.checksum, header.term, header.first_lsn + header.count};
   std::vector<std::byte> padded(journal::round_up_to_block(header.bytes));
   std::memcpy(padded.data(), &header, sizeof header);
-  std::memcpy(padded.data() + sizeof header, bytes.data(), bytes.size());
+  std::ranges::copy(bytes, padded.begin() + sizeof header);
   return padded;
 }
 

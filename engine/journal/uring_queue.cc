@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <liburing.h>
 
@@ -20,7 +21,11 @@ UringQueue::UringQueue(uint32_t depth) : ring_(std::make_unique<io_uring>()), op
 Result<std::unique_ptr<IoQueue>> UringQueue::open(uint32_t depth) {
   auto queue = std::unique_ptr<UringQueue>(new UringQueue(depth));
   const int failure = io_uring_queue_init(depth + kWakeUps, queue->ring_.get(), 0);
-  if (failure == 0) return std::unique_ptr<IoQueue>(std::move(queue));
+  if (failure == 0) {
+    // Who waits is woken once for a write and its sync, where the kernel can (5.17).
+    if (queue->ring_->features & IORING_FEAT_CQE_SKIP) queue->silent_ = IOSQE_CQE_SKIP_SUCCESS;
+    return std::unique_ptr<IoQueue>(std::move(queue));
+  }
   queue->ring_.reset();
   Error error = disk_error(-failure, "set up", "io_uring");
   if (failure == -EPERM || failure == -ENOSYS || failure == -EACCES)
@@ -44,29 +49,33 @@ bool UringQueue::has_room(size_t operations) const {
   return under_way_ + operations <= operations_.size();
 }
 
-uint64_t UringQueue::begin(uint64_t token, int64_t expected) {
+size_t UringQueue::begin(uint64_t token, int64_t expected) {
   size_t slot = 0;
   while (operations_[slot].is_used) ++slot;  // bounded: has_room() was asked
-  operations_[slot] = {token, expected, true};
+  operations_[slot] = {token, expected, true, {}};
   ++under_way_;
   return slot;
 }
 
-void UringQueue::prepare_write(File& file, uint64_t offset, std::span<const std::byte> bytes,
-                               uint64_t token, bool is_linked) {
+size_t UringQueue::prepare_write(File& file, uint64_t offset, std::span<const std::byte> bytes,
+                                 uint64_t token, uint8_t flags) {
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   CASBOOK_ASSERT(entry);
   io_uring_prep_write(entry, file.descriptor(), bytes.data(), static_cast<unsigned>(bytes.size()),
                       offset);
-  if (is_linked) entry->flags |= IOSQE_IO_LINK;
-  entry->user_data = begin(token, static_cast<int64_t>(bytes.size()));
+  entry->flags |= flags;
+  const size_t slot = begin(token, static_cast<int64_t>(bytes.size()));
+  entry->user_data = slot;
+  return slot;
 }
 
-void UringQueue::prepare_sync(File& file, uint64_t token) {
+size_t UringQueue::prepare_sync(File& file, uint64_t token) {
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   CASBOOK_ASSERT(entry);
   io_uring_prep_fsync(entry, file.descriptor(), IORING_FSYNC_DATASYNC);
-  entry->user_data = begin(token, 0);
+  const size_t slot = begin(token, 0);
+  entry->user_data = slot;
+  return slot;
 }
 
 Result<void> UringQueue::submit() {
@@ -83,7 +92,7 @@ Result<void> UringQueue::write(File& file, uint64_t offset, std::span<const std:
                                uint64_t token) {
   const std::lock_guard lock(mutex_);
   if (!has_room(1)) return Code::backpressure;
-  prepare_write(file, offset, bytes, token, false);
+  prepare_write(file, offset, bytes, token, 0);
   return submit();
 }
 
@@ -99,12 +108,26 @@ Result<void> UringQueue::write_and_sync(File& file, uint64_t offset,
                                         uint64_t sync_token) {
   const std::lock_guard lock(mutex_);
   if (!has_room(2)) return Code::backpressure;
-  prepare_write(file, offset, bytes, write_token, true);
-  prepare_sync(file, sync_token);
+  const size_t write = prepare_write(file, offset, bytes, write_token, IOSQE_IO_LINK | silent_);
+  const size_t sync = prepare_sync(file, sync_token);
+  if (silent_ != 0) operations_[write].pair = sync, operations_[sync].pair = write;
   return submit();
 }
 
+// Under the mutex.
+Completion UringQueue::end(size_t slot, int result) {
+  Operation& operation = operations_[slot];
+  operation.is_used = false;
+  --under_way_;
+  // A short write: the disk did not take all of it, and will not tell why.
+  return {operation.token, result < 0 ? -result : result == operation.expected ? 0 : EIO};
+}
+
 bool UringQueue::take(Completion& completion) {
+  if (kept_) {
+    completion = *std::exchange(kept_, {});
+    return true;
+  }
   io_uring_cqe* entry = nullptr;
   // Progress: each round takes one completion off the ring.
   while (io_uring_peek_cqe(ring_.get(), &entry) == 0) {
@@ -113,11 +136,15 @@ bool UringQueue::take(Completion& completion) {
     io_uring_cqe_seen(ring_.get(), entry);
     if (slot == kWakeUp) continue;
     const std::lock_guard lock(mutex_);
-    Operation& operation = operations_[slot];
-    // A short write: the disk did not take all of it, and will not tell why.
-    completion = {operation.token, result < 0 ? -result : result == operation.expected ? 0 : EIO};
-    operation.is_used = false;
-    --under_way_;
+    completion = end(slot, result);
+    const std::optional<size_t> pair = std::exchange(operations_[slot].pair, {});
+    if (!pair) return true;
+    // Word of a sync: its write is done. Word of a write: it failed, and there is none of its sync.
+    operations_[*pair].pair.reset();
+    const bool is_sync = operations_[slot].expected == 0;
+    kept_ = is_sync ? std::exchange(completion,
+                                    end(*pair, static_cast<int>(operations_[*pair].expected)))
+                    : end(*pair, -ECANCELED);
     return true;
   }
   return false;
@@ -126,7 +153,7 @@ bool UringQueue::take(Completion& completion) {
 size_t UringQueue::wait(std::span<Completion> completions) {
   io_uring_cqe* first = nullptr;
   int failure = -EINTR;
-  while (failure == -EINTR) failure = io_uring_wait_cqe(ring_.get(), &first);
+  while (failure == -EINTR && !kept_) failure = io_uring_wait_cqe(ring_.get(), &first);
   size_t count = 0;
   while (count < completions.size() && take(completions[count])) ++count;
   return count;

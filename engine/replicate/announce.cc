@@ -61,9 +61,10 @@ uint64_t asked_round(const commit::Store& store) {
 }
 
 Waits what_is_waited_for(const commit::Store& store) {
-  if (arena::is_awaited(store.own_event(arena::kDurableEvent))) return Waits::for_disk;
-  return arena::is_awaited(store.own_event(arena::kQuorumEvent)) ? Waits::for_majority
-                                                                 : Waits::for_nothing;
+  const bool is_for_majority = arena::is_awaited(store.own_event(arena::kQuorumEvent));
+  if (arena::is_awaited(store.own_event(arena::kDurableEvent)))
+    return is_for_majority ? Waits::for_both : Waits::for_disk;
+  return is_for_majority ? Waits::for_majority : Waits::for_nothing;
 }
 
 void announce_diverged(const commit::Store& store, Position position) {

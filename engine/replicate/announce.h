@@ -26,9 +26,9 @@ void announce_leading_until(const commit::Store& store, uint64_t ns);
 void announce_confirmed(const commit::Store& store, uint64_t round);
 // The newest round that somebody waits for.
 uint64_t asked_round(const commit::Store& store);
-// What callers of this host wait for now, the most by any of them. Errs towards more where a waiter
-// gave up. Who was told by the demand event sees the one that rang it.
-enum class Waits { for_nothing, for_majority, for_disk };
+// What callers of this host wait for now. Errs towards more where a waiter gave up. Who was told by
+// the demand event sees the one that rang it.
+enum class Waits { for_nothing, for_majority, for_disk, for_both };
 Waits what_is_waited_for(const commit::Store& store);
 // This book is another than the cluster's, as was found at that position: who reads is refused.
 void announce_diverged(const commit::Store& store, Position position);

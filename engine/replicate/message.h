@@ -56,10 +56,11 @@ struct Offer {
   uint64_t term = 0, base_index = 0, base_term = 0;
 };
 
-// From the leader to all: somebody waits for the disk with entries up to `index`, so no follower is to
-// keep them in memory alone any longer. Nothing is decided by it: lost, it costs a delay.
+// From the leader to all: somebody waits for the disk with entries up to `index`, so no follower is
+// to keep them in memory alone any longer. Nothing is decided by it: lost, it costs a delay.
 struct DiskWanted {
   uint64_t term = 0, index = 0;
+  bool is_alone = false;  // nobody waits for memory: word of the disk will do
 };
 
 // So many units of cells; those that changed behind the position of the digest are left out, a bit

@@ -15,6 +15,8 @@ constexpr int64_t kNsPerMs = 1'000'000;
 // While so many entries are on their way, few records wait for an answer and share the next entry.
 constexpr uint64_t kEntriesUnderWay = 2;
 constexpr uint64_t kRecordsWorthAnEntry = 64;
+// Who waits for the disk alone needs no word of memory; whoever comes to wait for memory, soon.
+constexpr int64_t kAnswerDelayNs = 2 * kNsPerMs;
 constexpr int64_t kRefusedNs = 300 * kNsPerMs;
 
 // What another node says against the rules is dropped.
@@ -112,6 +114,7 @@ Result<void> Replicator::tick(int64_t now_ns) {
   }
   const bool is_asked = book_.confirm_asked() > confirm_sent_;
   if (role_ == Role::leader && (now_ns >= next_round_ns_ || is_asked)) begin_round();
+  if (now_ns >= answer_due_ns_) answer_without_disk();
   if (auto done = hand_over(); !done) return done;
   if (auto done = tend_members(); !done) return done;
   if (failure_) return *failure_;
@@ -121,7 +124,8 @@ Result<void> Replicator::tick(int64_t now_ns) {
 int64_t Replicator::deadline_ns() const {
   if (refused_since_ns_ != 0) return std::min(now_ns_ + 10 * kNsPerMs, transport_->deadline_ns());
   const int64_t consensus = consensus_->deadline_ms() * kNsPerMs;
-  int64_t deadline = std::min({consensus, transport_->deadline_ns(), write_delay_.deadline_ns()});
+  int64_t deadline =
+      std::min({consensus, transport_->deadline_ns(), write_delay_.deadline_ns(), answer_due_ns_});
   if (!membership_.is_idle()) deadline = std::min(deadline, now_ns_ + kNsPerMs);
   return role_ == Role::leader ? std::min(deadline, next_round_ns_) : deadline;
 }
@@ -190,7 +194,8 @@ Result<bool> Replicator::collect(int64_t now_ns) {
   entry->index = log_.last_index() + 1;
   const uint64_t index = entry->index, bytes = entry->body.size();
   // Who pays without waiting has waited for the collector instead.
-  if (book_.waits() != Waits::for_majority) want_disk(index);
+  const Waits waits = book_.waits();
+  if (waits != Waits::for_majority) want_disk(index, waits == Waits::for_disk);
   auto update = consensus_->submit(std::move(entry), now_ms());
   // The lead is being handed over: the book still has the records.
   if (!update && update.error().code == Code::not_leader) return false;
@@ -210,7 +215,7 @@ void Replicator::on_message(uint64_t from, Message&& message) {
   if (const auto* offer = std::get_if<Offer>(&message)) return on_offer(from, *offer);
   if (take_digest_talk(from, message)) return;
   if (const auto* wanted = std::get_if<DiskWanted>(&message)) {
-    if (wanted->term == consensus_->term()) write_delay_.ask_up_to(wanted->index);
+    if (wanted->term == consensus_->term()) note_disk_wanted(*wanted);
     return;
   }
   if (const auto* result = std::get_if<AppendResult>(&message)) note_result(from, *result);
@@ -236,7 +241,7 @@ void Replicator::on_message(uint64_t from, Message&& message) {
 // That the entries are in memory is told at once; that they are on disk, by consensus.
 void Replicator::acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected) {
   if (append.term != consensus_->term() || consensus_->role() != Role::follower) return;
-  if (heard_term_ != append.term) heard_term_ = append.term, heard_round_ = matched_ = 0;
+  begin_hearing(append.term);
   heard_round_ = std::max(heard_round_, append.round);
   if (is_rejected) return;
   // Consensus may have taken only some of them, the first ones.
@@ -247,7 +252,22 @@ void Replicator::acknowledge(uint64_t from, const AppendEntries& append, bool is
   const bool is_news = matched > matched_;
   matched_ = std::max(matched_, std::min(matched, log_.last_index()));
   if (!is_news) return;
-  const Outgoing answer{from, Received{heard_term_, matched_, heard_round_}};
+  if (write_delay_.is_for_disk_alone(matched_)) {
+    if (answer_due_ns_ == INT64_MAX) answer_due_ns_ = now_ns_ + kAnswerDelayNs;
+    return;
+  }
+  tell_received(from);
+}
+
+void Replicator::begin_hearing(uint64_t term) {
+  if (heard_term_ == term) return;
+  heard_term_ = term, heard_round_ = matched_ = 0;
+  answer_due_ns_ = INT64_MAX;
+}
+
+void Replicator::tell_received(uint64_t leader) {
+  answer_due_ns_ = INT64_MAX;
+  const Outgoing answer{leader, Received{heard_term_, matched_, heard_round_}};
   transport_->send({&answer, 1}, now_ns_);
 }
 
@@ -257,10 +277,9 @@ void Replicator::on_received(uint64_t from, const Received& received) {
   if (role_ != Role::leader) {
     const auto leader = consensus_->leader();
     if (!leader || leader->id != from) return;
-    if (heard_term_ != received.term) heard_term_ = received.term, heard_round_ = matched_ = 0;
+    begin_hearing(received.term);
     heard_round_ = std::max(heard_round_, received.round);
-    const Outgoing answer{from, Received{heard_term_, matched_, heard_round_}};
-    transport_->send({&answer, 1}, now_ns_);
+    tell_received(from);
     return;
   }
   if (Follower* const follower = find_follower(from)) {
@@ -416,8 +435,7 @@ bool Replicator::has_task() const {
     case Standing::sealed:
       return true;
     case Standing::following:
-      return applied_ < std::min(consensus_->commit_index(), persisted_) || role_ == Role::leader ||
-             divergence_.is_due(applied_);
+      return role_ == Role::leader || divergence_.is_due(applied_);
     case Standing::leading:
       return divergence_.may_plan(now_ns_);
     case Standing::promoting:
@@ -425,6 +443,11 @@ bool Replicator::has_task() const {
       return false;
   }
   return false;
+}
+
+bool Replicator::has_entry() const {
+  return standing_ == Standing::following &&
+         applied_ < std::min(consensus_->commit_index(), persisted_);
 }
 
 Task Replicator::next_task() {

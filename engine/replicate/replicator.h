@@ -130,7 +130,9 @@ class Replicator {
   // What is asked about the members; membership.h has the rules. The answer is there after a later
   // event.
   Result<uint64_t> ask(const MemberRequest& request, int64_t now_ns);
-  std::optional<Result<void>> take_answer(uint64_t ticket) { return membership_.take_answer(ticket); }
+  std::optional<Result<void>> take_answer(uint64_t ticket) {
+    return membership_.take_answer(ticket);
+  }
   const Configuration& configuration() const { return consensus_->configuration(); }
   const Configuration& committed_configuration() const {
     return consensus_->committed_configuration();
@@ -143,8 +145,10 @@ class Replicator {
   // The log is going to lose its old end. False: consensus still needs it.
   Result<bool> compacted(uint64_t index, int64_t now_ns);
 
-  // Whether next_task() may have one; of time alone nobody is told.
+  // Whether next_task() may have one that somebody waits for, or an entry to apply; of time alone
+  // nobody is told.
   bool has_task() const;
+  bool has_entry() const;
   Task next_task();
   void applied(uint64_t index);
   void promoted(uint64_t term);
@@ -227,7 +231,11 @@ class Replicator {
   void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
   Result<void> hand_to_disk();
-  void want_disk(uint64_t index);
+  void want_disk(uint64_t index, bool is_alone);
+  void note_disk_wanted(const DiskWanted& wanted);
+  void answer_without_disk();
+  void begin_hearing(uint64_t term);
+  void tell_received(uint64_t leader);
   void want_disk_for_the_sent();
   void note_role();
   void lead();
@@ -289,7 +297,7 @@ class Replicator {
   bool is_able_ = true;
   int64_t next_hand_over_ns_ = 0;
   int64_t leaderless_since_ns_ = 0;  // 0: it is known who leads
-  uint64_t handed_to_ = 0;    // the last time, to whom
+  uint64_t handed_to_ = 0;           // the last time, to whom
   WriteDelay write_delay_;
   uint64_t disk_wanted_ = 0;  // as a leader: up to where the disk was asked for
   uint64_t applied_ = 0, persisted_ = 0;
@@ -307,7 +315,8 @@ class Replicator {
   int64_t proven_ns_ = 0;  // when the last round of this term was sent that a majority answered
   // As a follower: of the term heard_term_.
   uint64_t heard_term_ = 0, heard_round_ = 0, matched_ = 0;
-  std::optional<Offer> offer_;  // the last one of a leader
+  int64_t answer_due_ns_ = INT64_MAX;  // of what was received and is told when the disk has it
+  std::optional<Offer> offer_;         // the last one of a leader
   Counts counts_;
   DivergenceWatch divergence_;
   std::optional<Quarantine> quarantine_;

@@ -12,18 +12,32 @@ Result<void> Replicator::hand_to_disk() {
 }
 
 // All nodes write what they have up to there, and have it in mind for what is still to come.
-void Replicator::want_disk(uint64_t index) {
+void Replicator::want_disk(uint64_t index, bool is_alone) {
   disk_wanted_ = index;
   write_delay_.ask_up_to(index);
-  transport_->put_to_all(DiskWanted{term_, index});
+  transport_->put_to_all(DiskWanted{term_, index, is_alone});
+}
+
+void Replicator::note_disk_wanted(const DiskWanted& wanted) {
+  write_delay_.ask_up_to(wanted.index);
+  if (wanted.is_alone) write_delay_.disk_alone_up_to(wanted.index);
+}
+
+// The disk takes its time, and by now somebody may wait for memory.
+void Replicator::answer_without_disk() {
+  answer_due_ns_ = INT64_MAX;
+  const auto leader = consensus_->leader();
+  if (role_ == Role::follower && leader && consensus_->term() == heard_term_)
+    tell_received(leader->id);
 }
 
 // Somebody came to wait for the disk behind the sending.
 void Replicator::want_disk_for_the_sent() {
   const uint64_t last = log_.last_index();
   if (disk_wanted_ >= last || consensus_->commit_index() >= last) return;
-  if (book_.waits() != Waits::for_disk) return;
-  want_disk(last);
+  const Waits waits = book_.waits();
+  if (waits != Waits::for_disk && waits != Waits::for_both) return;
+  want_disk(last, waits == Waits::for_disk);
   transport_->flush(now_ns_);
 }
 
@@ -39,6 +53,7 @@ Result<void> Replicator::disk_moved(int64_t now_ns) {
   const uint64_t persisted = log_.persisted_index();
   if (persisted <= persisted_) return {};
   persisted_ = persisted;
+  if (persisted_ >= matched_) answer_due_ns_ = INT64_MAX;  // consensus says it of the disk
   if (auto done = carry_out(consensus_->persisted(persisted, log_.term_at(persisted), now_ms()));
       !done)
     return done;

@@ -150,7 +150,9 @@ void put(Writer& out, const DigestAnswer& frame) {
 void put(Writer& out, const DigestVerdict& frame) {
   out.put(frame.term, frame.number, byte_of(frame.is_of_majority));
 }
-void put(Writer& out, const DiskWanted& frame) { out.put(frame.term, frame.index); }
+void put(Writer& out, const DiskWanted& frame) {
+  out.put(frame.term, frame.index, byte_of(frame.is_alone));
+}
 
 void put(Writer& out, const IntroductionFrame& frame) {
   out.put_bytes(std::as_bytes(std::span(frame.address)));
@@ -183,7 +185,7 @@ uint32_t body_bytes(const DigestVerdict&) { return 17; }
 uint32_t body_bytes(const IntroductionFrame& frame) {
   return static_cast<uint32_t>(frame.address.size());
 }
-uint32_t body_bytes(const DiskWanted&) { return 16; }
+uint32_t body_bytes(const DiskWanted&) { return 17; }
 
 // --- decoders, in the same order ---
 
@@ -322,7 +324,7 @@ void get(Reader& in, DigestAnswer& frame) {
 void get(Reader& in, DigestVerdict& frame) {
   in.get(frame.term, frame.number, frame.is_of_majority);
 }
-void get(Reader& in, DiskWanted& frame) { in.get(frame.term, frame.index); }
+void get(Reader& in, DiskWanted& frame) { in.get(frame.term, frame.index, frame.is_alone); }
 
 void get(Reader& in, IntroductionFrame& frame) {
   const auto text = in.rest();

@@ -32,6 +32,9 @@ class WriteDelay {
     asked_ = std::max(asked_, index);
     is_due_ |= bytes_ != 0 && first_ <= index;
   }
+  // Of entries up to there nobody is to hear before the disk has them.
+  void disk_alone_up_to(uint64_t index) { alone_ = std::max(alone_, index); }
+  bool is_for_disk_alone(uint64_t index) const { return index <= alone_; }
   // The disk has been given all.
   void written() { bytes_ = 0, is_due_ = false; }
 
@@ -48,7 +51,7 @@ class WriteDelay {
   const WriteDelayLimits limits_;
   uint64_t bytes_ = 0;  // not given to the disk; 0: there are none
   uint64_t first_ = 0;  // index of the first of them
-  uint64_t asked_ = 0;
+  uint64_t asked_ = 0, alone_ = 0;
   int64_t since_ns_ = 0;
   bool is_due_ = false;
 };

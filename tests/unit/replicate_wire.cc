@@ -108,7 +108,7 @@ std::vector<Frame> one_of_each() {
           DigestAnswer{1, 2, 3, true, DigestAnswer::kEntries, {4, 5}},
           DigestVerdict{1, 2, true},
           IntroductionFrame{"10.0.0.1:7400"},
-          DiskWanted{3, 4}};
+          DiskWanted{3, 4, true}};
 }
 
 TEST(Wire, CarriesEveryFieldOfEveryFrame) {
@@ -151,11 +151,12 @@ TEST(Wire, HasTheBytesThatTheProtocolSays) {
             "12"
             "0300"
             "683a31");
-  EXPECT_EQ(hex(encoded(DiskWanted{1, 2})),
+  EXPECT_EQ(hex(encoded(DiskWanted{1, 2, true})),
             "13"
-            "1000"
+            "1100"
             "0100000000000000"
-            "0200000000000000");
+            "0200000000000000"
+            "01");
   EXPECT_EQ(encoded(digest_frame()).size(), kDigestHeadBytes + 2 * kDigestBlockBytes);
   DataFrame data = data_frame();
   data.total = data.offset = 0, data.piece = {}, data.type = EntryType::barrier, data.count = 0;

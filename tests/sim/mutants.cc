@@ -62,7 +62,7 @@ TEST_P(Mutants, IsFound) {
 // Not here, and why:
 //
 //   consensus_change_mid_batch   D1: scenes.cc; so are quorum_counts_standby,
-//   consensus_steps_back_singly (D4) and round_unproven
+//   consensus_standby_votes, consensus_steps_back_singly (D4) and round_unproven
 //   consensus_changes_overlap, consensus_change_early, consensus_change_forgotten: rules of changes
 //                                that meet only in a row of failures; unit_replicate_changes, where
 //                                consensus alone runs a thousand times as often
@@ -83,7 +83,6 @@ constexpr Seeded kSeeded[] = {
     {.mutant = Mutant::seal_skipped},
     {.mutant = Mutant::journal_acknowledges_unsynced},
     {.mutant = Mutant::arena_behind_base_kept},
-    {.mutant = Mutant::consensus_standby_votes, .must_change = true},
     {.mutant = Mutant::configuration_not_kept, .must_change = true},
     {.mutant = Mutant::transport_first_key_only, .is_calm = true},
     {.mutant = Mutant::transport_numbers_anew, .is_calm = true},

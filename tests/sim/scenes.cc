@@ -6,8 +6,8 @@
 //   a leader that was cut off with a minority confirms no read once the others have gone on
 //   a leader whose disk is full hands over the lead until one takes it
 //   a follower that was started again counts for what it has, not for what it had
-//   D1  a follower that gets a change of the members in the midst of other entries can make the next
-//   what only stand-bys have is not called quorum
+//   D1  a follower that gets a change of the members in the midst of other entries can make the
+//   next what only stand-bys have is not called quorum
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -155,8 +155,8 @@ class Scene : public SimScene {
     EXPECT_EQ(leader(), &away) << "a run that shows nothing";
     return ask({.kind = MemberRequest::Kind::remove, .id = 4});
   }
-  // Of five two stand by, and the leader is alone with these. Whether what they have is quorum.
-  bool is_quorum_of_standbys() {
+  // Of five two stand by, and the leader is alone with these. Whether what they have is reached.
+  bool is_reached_by_standbys(Position (*reached)(const commit::Store&)) {
     EXPECT_TRUE(add_standby(4));
     EXPECT_TRUE(add_standby(5));
     run_until([&] { return nodes_[3]->has_all_applied() && nodes_[4]->has_all_applied(); }, 5);
@@ -167,7 +167,7 @@ class Scene : public SimScene {
     pay(led, 1, 20);
     run_for(50 * kSimMs);
     EXPECT_GT(log::log_end(store), before) << "a run that shows nothing";
-    return log::quorum_position(store).lsn() >= before;
+    return reached(store).lsn() >= before;
   }
 
  private:
@@ -264,17 +264,30 @@ TEST(ChangeInABatch, ThatIsPutInItsFirstPlaceIsFound) {
   EXPECT_NE(found, "");
 }
 
-bool is_quorum_of_standbys() { return Scene(3, {}, 1, 2).is_quorum_of_standbys(); }
+bool is_reached_by_standbys(Position (*reached)(const commit::Store&)) {
+  return Scene(3, {}, 1, 2).is_reached_by_standbys(reached);
+}
 
-TEST(StandBys, CountForNothing) { EXPECT_FALSE(is_quorum_of_standbys()); }
+TEST(StandBys, CountForNothing) {
+  EXPECT_FALSE(is_reached_by_standbys(log::quorum_position));
+  EXPECT_FALSE(is_reached_by_standbys(log::durable_position));
+}
 
-TEST(StandBys, ThatCountAreFound) {
-  const std::string found = hunt_in_child(60, [] {
-    base::probes.mutant = base::Mutant::quorum_counts_standby;
-    return std::string(is_quorum_of_standbys() ? "two of five that stand by make a quorum" : "");
+void expect_found(base::Mutant mutant, Position (*reached)(const commit::Store&)) {
+  const std::string found = hunt_in_child(60, [&] {
+    base::probes.mutant = mutant;
+    return std::string(is_reached_by_standbys(reached) ? "two that stand by are counted" : "");
   });
   std::printf("%s\n", found.c_str());
   EXPECT_NE(found, "");
+}
+
+TEST(StandBys, ThatCountAreFound) {
+  expect_found(base::Mutant::quorum_counts_standby, log::quorum_position);
+}
+
+TEST(StandBys, ThatVoteAreFound) {
+  expect_found(base::Mutant::consensus_standby_votes, log::durable_position);
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include <signal.h>
 
+#include "base/atomic.h"
 #include "base/clock.h"
+#include "daemon/bell.h"
 #include "daemon/catch_up.h"
 #include "daemon/event_log.h"
 #include "daemon/fair_mutex.h"
@@ -41,6 +44,8 @@ namespace {
 constexpr long kTickNs = 20'000'000;
 constexpr std::chrono::milliseconds kIdle{20};
 constexpr std::chrono::milliseconds kRingRetry{1};
+constexpr std::chrono::milliseconds kGather{2};
+constexpr uint32_t kLooksInVain = 3;
 constexpr uint32_t kEntriesAtOnce = 4;
 constexpr uint32_t kDatagramsAtOnce = 64;
 constexpr std::chrono::seconds kSpaceRetry{1};
@@ -71,11 +76,11 @@ class ClusterNode {
     arena_->spare_segments(&catch_up_->holds());
     if (auto serving = catch_up_->serve(supply()); !serving) return serving;
     if (auto opened = open_control(); !opened) return opened;
-    threads_.push_back(run(&ClusterNode::receive));
-    threads_.push_back(run(&ClusterNode::collect));
-    threads_.push_back(run(&ClusterNode::complete));
-    threads_.push_back(run(&ClusterNode::prepare));
-    threads_.push_back(run(&ClusterNode::work));
+    threads_.push_back(run("receiver", &ClusterNode::receive));
+    threads_.push_back(run("collector", &ClusterNode::collect));
+    threads_.push_back(run("completer", &ClusterNode::complete));
+    threads_.push_back(run("preparer", &ClusterNode::prepare, Haste::work));
+    threads_.push_back(run("worker", &ClusterNode::work, Haste::work));
     return {};
   }
 
@@ -158,29 +163,45 @@ class ClusterNode {
     return supply;
   }
 
-  std::thread run(void (ClusterNode::*body)()) {
-    return std::thread([this, body] {
+  std::thread run(const char* name, void (ClusterNode::*body)(), Haste haste = Haste::answers) {
+    return std::thread([this, name, body, haste] {
+      (void)pthread_setname_np(pthread_self(), name);  // for who looks by top or perf
       sigset_t all;
       sigfillset(&all);
       pthread_sigmask(SIG_BLOCK, &all, nullptr);
-      ask_for_short_slices();
+      ask_for_short_slices(haste);
       (this->*body)();
     });
   }
 
-  bool must_stop() const {
-    const std::lock_guard lock(mutex_);
-    return is_stopping_ || failure_;
-  }
+  // The node, for what one thread has to say to it. Whom that gives work is woken when the next one
+  // can have the node, and not to wait for it.
+  class Turn {
+   public:
+    explicit Turn(ClusterNode& node) : node_(node), lock_(node.mutex_) {}
+    ~Turn() {
+      const bool has_work = std::exchange(node_.has_work_, false);
+      lock_.unlock();
+      if (has_work) node_.worker_.ring();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    ClusterNode& node_;
+    std::unique_lock<FairMutex> lock_;
+  };
+
+  bool must_stop() const { return is_over_.load_relaxed() != 0; }  // nothing is read by it
   std::optional<Error> failure() const {
     const std::lock_guard lock(mutex_);
     return failure_;
   }
 
-  // Under the mutex, after any event. An error ends the node.
+  // In a turn, after any event. An error ends the node.
   void settle(const Result<void>& done) {
-    if (!done && !failure_) failure_ = done.error();
-    if (node_->has_task()) worker_.notify_one();
+    if (!done && !failure_) failure_ = done.error(), is_over_.store_relaxed(1);
+    has_work_ |= node_->has_task() || (is_worker_asleep_ && node_->has_entry());
     events_.look(*node_, *arena_);
     if (log_->wants_roll() || log_->appender().wants_spare()) preparer_.notify_one();
   }
@@ -242,7 +263,7 @@ class ClusterNode {
       const auto received = network_->receive(batch, left);
       uint32_t taken = 0;
       do {
-        const std::lock_guard lock(mutex_);
+        const Turn turn(*this);
         deadline = take_in(received ? Result<void>() : received.error(), batch, taken);
       } while (taken < batch.count());
     }
@@ -272,7 +293,7 @@ class ClusterNode {
       // Before the look: who asks during it is not slept over.
       const auto demand = arena_->prepare_demand();
       for (bool may_have_more = true; may_have_more;) {
-        const std::lock_guard lock(mutex_);
+        const Turn turn(*this);
         if (is_stopping_) return;
         const auto collected = collect_some(base::monotonic_ns());
         settle(collected ? Result<void>() : collected.error());
@@ -285,7 +306,7 @@ class ClusterNode {
   void complete() {
     while (!is_disk_over()) {
       const auto completed = log_->appender().complete();
-      const std::lock_guard lock(mutex_);
+      const Turn turn(*this);
       if (is_quiet_ && completed) continue;
       auto done = completed ? node_->disk_moved(base::monotonic_ns()) : completed;
       if (done) done = collect_beside(base::monotonic_ns());
@@ -294,6 +315,7 @@ class ClusterNode {
     }
   }
   bool is_disk_over() const {
+    if (!must_stop()) return false;
     const std::lock_guard lock(mutex_);
     return failure_ || (is_stopping_ && log_->appender().is_settled());
   }
@@ -304,11 +326,14 @@ class ClusterNode {
       note_space(prepared);
       // A segment that cannot be begun is a failure of the disk, for good.
       const Result<void> rolled = prepared ? log_->roll() : Result<void>();
+      {
+        const Turn turn(*this);
+        if (!rolled)
+          settle(rolled);
+        else if (!is_quiet_)
+          settle(node_->disk_moved(base::monotonic_ns()));
+      }
       std::unique_lock lock(mutex_);
-      if (!rolled)
-        settle(rolled);
-      else if (!is_quiet_)
-        settle(node_->disk_moved(base::monotonic_ns()));
       const auto is_wanted = [&] {
         return is_stopping_ || failure_ || log_->appender().wants_spare() ||
                (log_->wants_roll() && log_->appender().is_settled());
@@ -322,7 +347,7 @@ class ClusterNode {
 
   // A node without room follows as long as its memory lasts, and lets another lead.
   void note_space(const Result<void>& prepared) {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     if (prepared.operator bool() != is_full_) return;
     is_full_ = !prepared;
     if (is_full_)
@@ -334,22 +359,32 @@ class ClusterNode {
     settle(node_->set_able(!is_full_, base::monotonic_ns()));
   }
 
+  // Entries to apply are gathered, for a thread that wakes for each is in the way of the answers;
+  // it is rung for when it has found none for a while.
   void work() {
-    std::unique_lock lock(mutex_);
-    while (!is_stopping_ && !failure_) {
-      const Task task = is_closing_ || is_quiet_ ? Task{} : node_->next_task();
+    uint32_t looks_in_vain = 0;
+    while (!must_stop()) {
+      Task task;
+      {
+        const std::lock_guard lock(mutex_);
+        if (!is_closing_ && !is_quiet_) task = node_->next_task();
+        is_worker_asleep_ = task.kind == Task::Kind::none && looks_in_vain >= kLooksInVain;
+      }
       if (task.kind == Task::Kind::none) {
-        worker_.wait_for(lock, kIdle);
+        if (looks_in_vain < kLooksInVain)
+          ++looks_in_vain, worker_.wait_for(kGather);
+        else
+          worker_.wait_for(kIdle);
         continue;
       }
-      lock.unlock();
+      looks_in_vain = 0;
       const Result<void> done = carry_out(task);
-      lock.lock();
       // A reader of this host holds the ring: the same entry again, a little later.
       if (!done && done.error().code == Code::backpressure) {
-        worker_.wait_for(lock, kRingRetry);
+        worker_.wait_for(kRingRetry);
         continue;
       }
+      const Turn turn(*this);
       if (done) note_done(task);
       settle(done || !is_of_the_book(task, done.error())
                  ? done
@@ -404,7 +439,7 @@ class ClusterNode {
 
   void look_after() {
     arena_->keep_checkpoints(log_->appender().counts().bytes);
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     publish_figures(*node_, *log_, arena_->lines());
     network_watch_.look(node_->transport(), base::monotonic_ns());
     events_.look_for_service(*node_);
@@ -464,7 +499,7 @@ class ClusterNode {
     log_event(Severity::info, "stopping", {{"book", config_.book}});
     const auto until = std::chrono::steady_clock::now() + kCloseAtMost;
     {
-      const std::lock_guard lock(mutex_);
+      const Turn turn(*this);
       is_closing_ = true;
       settle(node_->write_at_once(base::monotonic_ns()));
       if (node_->standing() == Standing::leading) {
@@ -482,7 +517,7 @@ class ClusterNode {
           (arena_->next_lsn() == log_->next_lsn() && node_->commit_index() == log_->last_index());
     }
     {
-      const std::lock_guard lock(mutex_);
+      const Turn turn(*this);
       if (node_->standing() == Standing::leading && is_clean && !node_->quarantine())
         arena_->mark_clean();
       settle(node_->set_able(false, base::monotonic_ns()));
@@ -516,8 +551,9 @@ class ClusterNode {
     {
       const std::lock_guard lock(mutex_);
       is_stopping_ = true;
+      is_over_.store_relaxed(1);
     }
-    worker_.notify_all();
+    worker_.ring();
     preparer_.notify_all();
     network_->wake();
     arena_->wake_demand();
@@ -537,10 +573,14 @@ class ClusterNode {
 
   mutable FairMutex mutex_;  // of all below
   std::unique_ptr<Replicator> node_;
-  std::condition_variable_any worker_, preparer_;
+  std::condition_variable_any preparer_;
   bool is_stopping_ = false, is_closing_ = false, is_full_ = false;
   bool is_quiet_ = false;  // nothing is begun any more: neither entries nor answers
   std::optional<Error> failure_;
+  bool has_work_ = false;         // for the worker, at the end of the turn
+  bool is_worker_asleep_ = true;  // else it looks for entries by itself
+  base::AtomicU64 is_over_{};     // is_stopping_ or failure_: to be read without the mutex
+  Bell worker_;
   VersionWatch versions_;
   NetworkWatch network_watch_;
   NodeEvents events_{config_};

@@ -37,7 +37,7 @@ Keeper::Keeper(const commit::Store& store, std::unique_ptr<Appender> appender,
   const auto run = [this](void (Keeper::*body)()) {
     return std::thread([this, body] {
       block_signals();
-      ask_for_short_slices();
+      ask_for_short_slices(Haste::answers);
       (this->*body)();
     });
   };

@@ -4,7 +4,11 @@
 
 namespace casbook::daemon {
 
+// answers: somebody waits for each thing it does. work: it lets those that answer go first, and
+// never takes the processor from one that runs.
+enum class Haste { answers, work };
+
 // Of the calling thread.
-void ask_for_short_slices();
+void ask_for_short_slices(Haste haste);
 
 }  // namespace casbook::daemon

@@ -27,7 +27,7 @@ ServedShape shape_of(const Effort& effort) {
 
 void pin_cluster(const ServedCluster& cluster, uint32_t leader) {
   for (uint32_t host = 1; host <= cluster.hosts(); ++host)
-    pin_process(cluster.daemon(host), host == leader ? kDaemonCore : kCallerCore);
+    pin_process(cluster.daemon(host), host == leader ? kCallerCore : kDaemonCore);
 }
 void unpin_cluster(const ServedCluster& cluster) {
   for (uint32_t host = 1; host <= cluster.hosts(); ++host) pin_process(cluster.daemon(host), -1);

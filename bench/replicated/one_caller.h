@@ -12,7 +12,7 @@ namespace casbook::bench {
 // daemon has the other one.
 inline void pin_floor(const NetworkFloor& floor, uint32_t hosts) {
   for (uint32_t host = 1; host <= hosts; ++host)
-    pin_process(floor.daemon_of(host), host == 1 ? kDaemonCore : kCallerCore);
+    pin_process(floor.daemon_of(host), host == 1 ? kCallerCore : kDaemonCore);
 }
 
 inline void time_floor(NetworkFloor& floor, uint32_t rounds, Latencies& latencies) {

@@ -221,8 +221,8 @@ MembershipStep Membership::advance(Asked& asked, const MembershipView& view) {
   return {};
 }
 
-// What payers committed last comes into the log first; it need not be undone then. And the heir gets
-// it: consensus gives a transfer up after an election timeout, which is better spent on the
+// What payers committed last comes into the log first; it need not be undone then. And the heir
+// gets it: consensus gives a transfer up after an election timeout, which is better spent on the
 // election.
 MembershipStep Membership::drain(Asked& asked, const MembershipView& view) {
   const bool is_time_over = view.now_ns >= asked.drained_by_ns;

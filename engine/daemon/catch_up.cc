@@ -33,6 +33,14 @@ CatchUpQuestion question_of(const ClusterConfig& config, const CatchUp::Node& no
           .channel = {}};
 }
 
+void tell_fetched(uint64_t from, const CopyTarget& copy, int64_t begun_ns) {
+  log_event(Severity::info, "copy_fetched",
+            {{"from", from},
+             {"bytes", copy.bytes()},
+             {"last_index", copy.begin().end_index},
+             {"ms", (base::monotonic_ns() - begun_ns) / 1'000'000}});
+}
+
 }  // namespace
 
 Result<uint64_t> segments_before_copy(const journal::Storage& storage) {
@@ -145,11 +153,7 @@ void CatchUp::begin(const replicate::Replicator::CatchUp& wanted, const OwnLog& 
                                         .must_stop = question.channel.must_stop})
                           : Result<std::unique_ptr<CopyTarget>>(before.error());
     if (fetched)
-      log_event(Severity::info, "copy_fetched",
-                {{"from", question.name.server},
-                 {"bytes", (*fetched)->bytes()},
-                 {"last_index", (*fetched)->begin().end_index},
-                 {"ms", (base::monotonic_ns() - begun) / 1'000'000}});
+      tell_fetched(question.name.server, **fetched, begun);
     else if (!must_stop())
       log_event(Severity::warn, "copy_failed",
                 {{"from", question.name.server}, {"error", fetched.error().message()}});
@@ -199,6 +203,7 @@ Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
     CatchUpQuestion question = question_of(config, node, server, {});
     question.channel.must_stop = [&] { return is_told_to_stop |= stop.has_come_within(0); };
     log_event(Severity::info, "copy_asked_for", {{"from", server.id}, {"last_index", 0}});
+    const int64_t begun = base::monotonic_ns();
     auto copy = fetch_copy(*node.storage, keys, question,
                            {.journal_id = node.state.journal_id,
                             .shape = node.shape,
@@ -207,6 +212,7 @@ Result<bool> join_cluster(const ClusterConfig& config, uint64_t segment_bytes,
                             .must_stop = question.channel.must_stop});
     if (is_told_to_stop) return false;
     if (copy) {
+      tell_fetched(server.id, **copy, begun);
       CatchUp::Node joined = node;
       joined.state.reserved_term = std::max(node.state.reserved_term, (*copy)->begin().end_term);
       if (auto written = journal::write_state(*node.storage, joined.state); !written)

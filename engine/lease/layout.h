@@ -16,7 +16,7 @@ enum Word : uint32_t {
   kOwnerId = 2,     // chosen by the caller
   kIncarnation = 3, // of the arena in which the holder is an attachment
   kCount = 4,       // re-entries, 1 for a first grant
-  kTtl = 5,         // ns
+  kTtl = 5,         // ns that the holder had when it was last told: its again after a recovery
   kAcquireOperation = 6,
   kReleaseOperation = 7,
   kReleasedToken = 8,   // what kReleaseOperation released

@@ -190,6 +190,7 @@ Result<Grant> Leases::re_enter(log::LogWriter& writer, const Found& found,
   set.describe(Kind::lease_acquire, book_time_ms);
   CellWrites cell(set, found.unit, found.image);
   cell.put(kDeadline, static_cast<uint64_t>(deadline));
+  cell.put(kTtl, static_cast<uint64_t>(deadline - now_ns));
   cell.put(kCount, count);
   cell.put(kAcquireOperation, options.operation_id);
   base::fault_point(FaultPoint::lease_before_acquire);
@@ -227,7 +228,7 @@ Result<Grant> Leases::renew(log::LogWriter& writer, const Lease& lease,
     set.describe(Kind::lease_renew, book_time_ms);
     CellWrites cell(set, lease.place, image);
     cell.always(kDeadline, static_cast<uint64_t>(deadline));
-    cell.put(kTtl, static_cast<uint64_t>(std::chrono::nanoseconds(ttl).count()));
+    cell.put(kTtl, static_cast<uint64_t>(deadline - now));
     base::fault_point(FaultPoint::lease_before_renew);
     const auto result = writer.commit(set);
     if (result.outcome == Outcome::conflict) continue;

@@ -86,6 +86,7 @@ struct Consensus::Impl {
   Result<void> check_change(const LogEntry& entry) const;
   const Configuration& configuration() const;
   uint64_t best_voter() const;
+  void press_heir(int64_t now_ms, Update& out);
   Result<void> begin_term(int64_t now_ms, Update& out);
 
   bool is_standing() const { return raft_shim_is_standing(shim); }
@@ -109,6 +110,7 @@ struct Consensus::Impl {
   uint64_t replaced_term = 0;
   uint64_t leader_term = 0;  // in which a leader was heard; libraft remembers those of earlier ones
   bool was_leading = false;
+  std::optional<int64_t> pressed_ms;  // when who is to lead was last told so
   // While false libraft does its elections, but no pre-vote leaves and no answer comes in: as a
   // candidate it has no leader, and grants votes.
   bool may_lead = true;
@@ -214,6 +216,7 @@ Result<void> Consensus::Impl::take(int status, const RaftShimUpdate& update, con
   const uint64_t said = raft_shim_commit_index(shim);
   commit = believes_late_messages() ? said : std::max(commit, said);
   if (const auto done = settle_changes(commit, now_ms, out); !done) return done;
+  press_heir(now_ms, out);
   const bool begins = leads() && !was_leading;
   was_leading = leads();
   if (begins && !update.entries) return begin_term(now_ms, out);
@@ -279,6 +282,8 @@ void Consensus::Impl::take_messages(const RaftShimUpdate& update, const Event& e
       case kRaftShimAppendEntries:
         if (is_needless(m, event, now_ms)) continue;
         break;
+      case kRaftShimTimeoutNow:  // D27: press_heir() says it
+        continue;
       default:
         break;
     }
@@ -316,6 +321,21 @@ Result<void> Consensus::Impl::tell_changed(const Change& change, int64_t now_ms,
                                              .last_index = terms.last_index(),
                                              .last_term = terms.last_term()}});
   return {};
+}
+
+// D27: libraft tells the heir once, at its first answer, whatever that one says. It refuses while
+// it lacks an entry or its disk does, the message may be lost, and the heir may not be able to lead
+// yet: so it is told when it has all, and again with each heartbeat. Once it stands it takes no
+// notice.
+void Consensus::Impl::press_heir(int64_t now_ms, Update& out) {
+  const uint64_t heir = leads() ? raft_shim_transferee(shim) : 0;
+  if (heir == 0) return pressed_ms.reset();
+  if (raft_shim_match_index(shim, heir) != terms.last_index()) return;
+  if (pressed_ms && now_ms - *pressed_ms < options.heartbeat_ms) return;
+  pressed_ms = now_ms;
+  out.messages.push_back({heir, TimeoutNow{.term = term(),
+                                           .last_index = terms.last_index(),
+                                           .last_term = terms.last_term()}});
 }
 
 uint64_t Consensus::Impl::best_voter() const {

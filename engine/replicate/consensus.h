@@ -1,7 +1,7 @@
 // Raft's rules, by libraft's raft_step(): events in, updates out. No I/O, no threads, no clock of
 // its own; keeps indices and terms, never an entry's bytes.
 //
-// Guards here are against the traps that replicate/README.md lists (D1 to D26).
+// Guards here are against the traps that replicate/README.md lists (D1 to D27).
 //
 // Not thread-safe. Nothing here waits.
 #pragma once

@@ -33,6 +33,16 @@ bool has_nearly_all(uint64_t id, const MembershipView& view) {
   return view.is_there(id) && view.match(id) + Membership::kLagMax >= view.last_index;
 }
 
+// The voter that is there and has most; 0: none is.
+uint64_t fittest(const MembershipView& view) {
+  uint64_t to = 0, best = 0;
+  for (const Server& server : view.configuration.servers) {
+    const bool is_fit = server.is_voter() && server.id != view.self && view.is_there(server.id);
+    if (is_fit && view.match(server.id) > best) to = server.id, best = view.match(server.id);
+  }
+  return to;
+}
+
 Result<Configuration> added(const MemberRequest& request, Configuration configuration) {
   const ServerRole role = request.stays_standby ? ServerRole::standby : ServerRole::joining;
   if (const Server* known = configuration.find(request.id)) {
@@ -211,22 +221,22 @@ MembershipStep Membership::advance(Asked& asked, const MembershipView& view) {
   return {};
 }
 
-// What payers committed last comes into the log first; it need not be undone then.
+// What payers committed last comes into the log first; it need not be undone then. And the heir
+// gets it: consensus gives a transfer up after an election timeout, which is better spent on the
+// election.
 MembershipStep Membership::drain(Asked& asked, const MembershipView& view) {
-  if (!view.is_drained && view.now_ns < asked.drained_by_ns) return {};
+  const bool is_time_over = view.now_ns >= asked.drained_by_ns;
+  if (!view.is_drained && !is_time_over) return {};
   if (asked.request.kind == Kind::remove) return change_or_done(asked, view);
-  uint64_t to = asked.request.id, best = 0;
-  for (const Server& server : view.configuration.servers) {
-    if (to != 0 && asked.request.id != 0) break;
-    const bool is_fit = server.is_voter() && server.id != view.self && view.is_there(server.id);
-    if (is_fit && view.match(server.id) > best) to = server.id, best = view.match(server.id);
+  const uint64_t to = asked.request.id ? asked.request.id : fittest(view);
+  if (to == 0 || !view.is_there(to)) {
+    answer(Error{.code = Code::wait_timeout,
+                 .detail = to ? node(to) + " was not heard of for an election timeout"
+                              : std::string("no other voter is there")});
+    return {};
   }
-  if (to != 0 && view.is_there(to))
-    return {.kind = Step::Kind::transfer, .configuration = {}, .to = to};
-  answer(Error{.code = Code::wait_timeout,
-               .detail = to ? node(to) + " was not heard of for an election timeout"
-                            : std::string("no other voter is there")});
-  return {};
+  if (view.match(to) < view.last_index && !is_time_over) return {};
+  return {.kind = Step::Kind::transfer, .configuration = {}, .to = to};
 }
 
 MembershipStep Membership::promote(Asked& asked, const MembershipView& view) {

@@ -57,6 +57,17 @@ void ClusterDaemons::signal(uint32_t host, int number) const {
   if (daemon.process && !daemon.process->has_ended()) signal_process(daemon.process->pid(), number);
 }
 
+void ClusterDaemons::lose_disk(uint32_t host) {
+  kill(host);
+  if (!hosts_.lose_memory(host)) std::abort();
+  const std::string journal = hosts_.disk(host) + "/journal";
+  std::filesystem::remove_all(journal);
+  std::filesystem::create_directory(journal);
+  // The section of the cluster is the last one.
+  if (host <= (plan_.members ? plan_.members : hosts_.count()))
+    std::ofstream(hosts_.disk(host) + "/casbook.toml", std::ios::app) << "join = true\n";
+}
+
 bool ClusterDaemons::is_running(uint32_t host) const {
   const OnHost& daemon = daemons_[host - 1];
   return daemon.process && !daemon.process->has_ended();

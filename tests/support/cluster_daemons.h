@@ -22,6 +22,9 @@ class ClusterDaemons {
   Ended stop(uint32_t host);
   void signal(uint32_t host, int number) const;
   bool is_running(uint32_t host) const;
+  // Its folder is empty from here on, and what it had in memory is gone; when it is started again
+  // it waits to be added. Nobody else has its book open.
+  void lose_disk(uint32_t host);
   const std::string& book() const { return plan_.book; }
   // What all its lives on that host have said.
   std::string events(uint32_t host) const;

@@ -21,6 +21,7 @@ class Checker {
   std::vector<std::string> run() {
     read_log();
     for (size_t i = 0; i < calls_.size(); ++i) check_alone(i);
+    for (size_t i = 0; i < calls_.size(); ++i) check_lease_refusal(i);
     for (size_t i = 0; i < calls_.size(); ++i) check_takeover(i);
     for (size_t i = 0; i < calls_.size(); ++i) check_real_time(i);
     check_refused_payments();
@@ -34,8 +35,8 @@ class Checker {
   }
   static std::string text(uint64_t number) { return std::to_string(number); }
   std::string name(size_t i) const {
-    static constexpr const char* kNames[] = {
-        "payment", "linearizable read", "read", "balance", "grant", "release"};
+    static constexpr const char* kNames[] = {"payment", "linearizable read", "read",    "balance",
+                                             "grant",   "release",           "renewal", "re-entry"};
     const HistoryCall& call = calls_[i];
     return std::string(kNames[static_cast<uint32_t>(call.kind)]) + " " +
            (call.kind == CallKind::pay ? text(call.id) + " " : "") + "of process " +
@@ -55,6 +56,7 @@ class Checker {
         if (record.position <= last_token) report("a token falls at " + text(record.position));
         last_token = record.position;
       }
+      read_entries(record);
       book_.take(record);
     }
   }
@@ -72,6 +74,16 @@ class Checker {
       report(which + (is_denied ? " was denied " : " took ") + std::to_string(record.amount) +
              " at " + text(record.position) + ", where there was " + std::to_string(had));
   }
+  void read_entries(const WitnessRecord& record) {
+    const uint32_t had = book_.entries(record.lease);
+    const std::string where = " at " + text(record.position);
+    if (record.kind == RecordKind::reenter && (had == 0 || record.count != had + 1))
+      report("a re-entry makes " + text(had) + " entries " + text(record.count) + where);
+    if (record.kind == RecordKind::leave && record.count + 1 != had)
+      report("a release makes " + text(had) + " entries " + text(record.count) + where);
+    if (record.kind == RecordKind::release && had > 1)
+      report("a release frees a lease that has " + text(had) + " entries" + where);
+  }
   // Nothing: the log does not reach there, or something else is there.
   const WitnessRecord* record_of(const HistoryCall& call, RecordKind kind) const {
     const auto found = by_position_.find(call.position);
@@ -82,7 +94,6 @@ class Checker {
 
   void check_alone(size_t i) {
     const HistoryCall& call = calls_[i];
-    if (call.end == CallEnd::refused) return check_lease_refusal(i);
     if (call.end != CallEnd::done && call.end != CallEnd::denied) return;
     if (call.returned_ns < call.called_ns) report(name(i) + " returned before it was called");
     switch (call.kind) {
@@ -96,6 +107,10 @@ class Checker {
         return check_grant(i);
       case CallKind::release:
         return check_release(i);
+      case CallKind::renew:
+        return check_held(i, RecordKind::renew);
+      case CallKind::reenter:
+        return check_held(i, RecordKind::reenter);
     }
   }
   void check_payment(size_t i) {
@@ -132,27 +147,63 @@ class Checker {
     const auto former = tokens_.find(book_.token_before(call.lease, call.position));
     if (former == tokens_.end()) return;
     const HistoryCall& held = calls_[former->second];
-    if (!held.is_bound && call.returned_ns < held.called_ns + held.ttl_ns)
+    if (held.is_bound) return;
+    int64_t held_until_ns = held.called_ns + held.ttl_ns;
+    for (const size_t longer : prolonged(held.position))
+      if (calls_[longer].position < call.position)
+        held_until_ns = std::max(held_until_ns, calls_[longer].called_ns + calls_[longer].ttl_ns);
+    if (call.returned_ns < held_until_ns)
       report(name(i) + " took over from " + text(held.position) + " before its TTL was over");
+  }
+  // By renewals and re-entries that were done.
+  const std::vector<size_t>& prolonged(uint64_t token) const {
+    static const std::vector<size_t> kNone;
+    const auto found = prolonged_.find(token);
+    return found == prolonged_.end() ? kNone : found->second;
+  }
+  void check_held(size_t i, RecordKind kind) {
+    const HistoryCall& call = calls_[i];
+    const WitnessRecord* const record = record_of(call, kind);
+    if (!record || record->lease != call.lease) return report(name(i) + " is not in the log");
+    if (book_.token_before(call.lease, call.position) != call.token)
+      report(name(i) + " is of token " + text(call.token) +
+             ", which does not hold the lease there");
+    if (kind == RecordKind::reenter && record->count != call.count)
+      report(name(i) + " says " + text(call.count) + " entries, the log says " +
+             text(record->count));
+    prolonged_[call.token].push_back(i);
   }
   void check_release(size_t i) {
     const HistoryCall& call = calls_[i];
-    const WitnessRecord* const record = record_of(call, RecordKind::release);
-    if (!record || record->lease != call.lease) return report(name(i) + " is not in the log");
+    const WitnessRecord* const record =
+        record_of(call, call.count > 0 ? RecordKind::leave : RecordKind::release);
+    if (!record || record->lease != call.lease || record->count != call.count)
+      return report(name(i) + " is not in the log");
     if (book_.token_before(call.lease, call.position) != call.token)
       report(name(i) + " ended another grant than that of token " + text(call.token));
   }
   void check_lease_refusal(size_t i) {
     const HistoryCall& call = calls_[i];
-    if (call.kind == CallKind::pay && call.token == 0) return;
+    if (call.end != CallEnd::refused || (call.kind == CallKind::pay && call.token == 0)) return;
+    const bool wants_it = call.kind == CallKind::acquire || call.kind == CallKind::reenter;
     const bool is_true =
         book_.was_holder(call.lease, times_.before(i), times_.behind(i), [&](uint64_t token) {
-          return call.kind == CallKind::acquire ? token != 0 : token != call.token;
+          return wants_it ? token != 0 && token != call.token : token != call.token;
         });
-    if (!is_true)
-      report(name(i) + (call.kind == CallKind::acquire
-                            ? " was refused while nobody held the lease"
-                            : " was refused while its token held the lease"));
+    if (is_true || (call.kind == CallKind::renew && may_have_expired(i))) return;
+    report(name(i) + (wants_it ? " was refused while nobody held the lease"
+                               : " was refused while its token held the lease"));
+  }
+  // By the grant, and by what prolonged it before that call was made.
+  bool may_have_expired(size_t i) const {
+    const HistoryCall& call = calls_[i];
+    const auto granted = tokens_.find(call.token);
+    if (granted == tokens_.end()) return true;
+    int64_t held_until_ns = calls_[granted->second].called_ns + calls_[granted->second].ttl_ns;
+    for (const size_t longer : prolonged(call.token))
+      if (calls_[longer].returned_ns < call.called_ns)
+        held_until_ns = std::max(held_until_ns, calls_[longer].called_ns + calls_[longer].ttl_ns);
+    return call.returned_ns >= held_until_ns;
   }
 
   // --- calls against each other: H2, H5, H6
@@ -186,7 +237,8 @@ class Checker {
     std::map<uint32_t, uint64_t> unknown;  // acquisitions by lease
     for (size_t i = 0; i < calls_.size(); ++i) {
       const HistoryCall& call = calls_[i];
-      if (call.kind == CallKind::acquire && call.end == CallEnd::unknown) ++unknown[call.lease];
+      const bool may_be_grant = call.kind == CallKind::acquire || call.kind == CallKind::reenter;
+      if (may_be_grant && call.end == CallEnd::unknown) ++unknown[call.lease];
       if (call.kind != CallKind::pay) continue;
       const size_t earliest = first.emplace(call.id, i).first->second;
       if (call.called_ns < calls_[earliest].called_ns) first[call.id] = i;
@@ -212,7 +264,8 @@ class Checker {
   std::vector<std::string> problems_;
   WitnessBook book_;
   std::map<uint64_t, const WitnessRecord*> by_position_, by_id_;
-  std::map<uint64_t, size_t> tokens_;  // that were told, and by which call
+  std::map<uint64_t, size_t> tokens_;                  // that were told, and by which call
+  std::map<uint64_t, std::vector<size_t>> prolonged_;  // by token
 };
 
 }  // namespace

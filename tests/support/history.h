@@ -12,6 +12,9 @@
 //       who was refused for a lease's sake was so at some moment of the call
 //   H8  a payment was denied where the log says that there was too little, and done where there was
 //       enough
+//   H9  a renewal and a re-entry stand in the log while their token holds the lease, and add to the
+//       time for which nobody takes it over; they are refused only when that token did not hold it,
+//       or its time may have been over; entries are counted, and the last release frees
 //
 // Times are CLOCK_MONOTONIC, which all processes and namespaces of a machine share.
 #pragma once
@@ -29,13 +32,15 @@ enum class CallKind : uint32_t {
   read_at,      // on any host, as of a position: account, amount, position
   peek,         // linearizable, and the position is that of the account's last change
   acquire,      // lease; position: the token
-  release,      // lease, token
+  release,      // lease, token; count: entries that are left
+  renew,        // lease, token
+  reenter,      // lease, token, count: again by who holds it. Without an answer it may be a grant
 };
 enum class CallEnd : uint32_t {
   unknown,  // no answer, or outcome_unknown
   done,
   denied,       // a payment, recorded so under its id at `position`
-  refused,      // without a record: the lease is held; it is not held under that token
+  refused,      // without a record: the lease is held; it is not held under that token, or expired
   turned_away,  // nothing was looked at: another host leads, the ring is full
 };
 constexpr uint32_t kNobody = UINT32_MAX;  // as account: what it has is not looked at
@@ -51,14 +56,16 @@ struct HistoryCall {
   uint64_t position = 0;
   uint32_t lease = 0;        // its number
   uint64_t token = 0;        // 0: no guard
-  int64_t ttl_ns = 0;        // of a grant
+  uint32_t count = 0;        // entries, of re-entries and releases
+  int64_t ttl_ns = 0;        // of a grant, a renewal, a re-entry
   bool is_bound = false;     // a grant that ends with its process
   bool is_replayed = false;  // it had been done under an earlier call with this id
 };
 
 // A record of the log, as far as histories know it.
 struct WitnessRecord {
-  enum class Kind : uint32_t { other, pay, deny, acquire, release };
+  // leave: a release that leaves entries.
+  enum class Kind : uint32_t { other, pay, deny, acquire, release, renew, reenter, leave };
   uint64_t position = 0;
   Kind kind = Kind::other;
   uint32_t account = 0, from = kNobody;
@@ -66,6 +73,7 @@ struct WitnessRecord {
   int64_t amount = 0;
   uint32_t lease = 0;
   uint64_t token = 0;  // the guard's; 0: none
+  uint32_t count = 0;  // entries, of reenter and leave
   bool operator==(const WitnessRecord&) const = default;
 };
 

@@ -123,15 +123,60 @@ CallEnd HistoryCaller::acquire(uint32_t number, milliseconds ttl, bool is_detach
                                  .owner_id = uint64_t{options_.process} << 32 | ++attempts_,
                                  .detached = is_detached};
     const auto grant = session_.try_acquire(lease_of(number), options);
-    if (!grant) {
-      const CallEnd end = end_of(grant.error());
-      return end == CallEnd::refused ? once_safe({grant.error().position}, end) : end;
-    }
+    if (!grant) return lease_refusal(grant.error());
     call.position = grant->lease.token.value;
     const CallEnd end = once_safe(grant->position, CallEnd::done);
     // A token that may not have been given out is none.
-    if (end == CallEnd::done) held_ = grant->lease, held_number_ = number;
+    if (end == CallEnd::done) held_ = grant->lease, held_number_ = number, held_as_ = options;
     return end;
+  });
+}
+
+CallEnd HistoryCaller::lease_refusal(const Error& error) {
+  const CallEnd end = end_of(error);
+  return end == CallEnd::refused ? once_safe({error.position}, end) : end;
+}
+
+CallEnd HistoryCaller::reenter(milliseconds ttl) {
+  const HistoryCall asked{.kind = CallKind::reenter,
+                          .lease = held_number_,
+                          .token = held_->token.value,
+                          .ttl_ns = std::chrono::nanoseconds(ttl).count(),
+                          .is_bound = !held_as_.detached};
+  return record(asked, [&](HistoryCall& call) {
+    AcquireOptions options = held_as_;
+    options.ttl = ttl;
+    const auto grant = session_.try_acquire(lease_of(held_number_), options);
+    if (!grant) return lease_refusal(grant.error());
+    if (grant->lease == *held_) {
+      call.position = grant->position.value, call.count = grant->count;
+      return once_safe(grant->position, CallEnd::done);
+    }
+    const CallEnd end = once_safe(grant->position, CallEnd::done);
+    if (end != CallEnd::done) return end;
+    call.kind = CallKind::acquire, call.position = grant->lease.token.value, call.token = 0;
+    held_ = grant->lease, held_as_ = options;
+    return end;
+  });
+}
+
+CallEnd HistoryCaller::renew(milliseconds ttl) {
+  const Lease lease = *held_;
+  const HistoryCall asked{.kind = CallKind::renew,
+                          .lease = held_number_,
+                          .token = lease.token.value,
+                          .ttl_ns = std::chrono::nanoseconds(ttl).count()};
+  return record(asked, [&](HistoryCall& call) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto renewed = session_.renew(lease, ttl);
+    if (renewed) {
+      call.position = renewed->position.value;
+      return once_safe(renewed->position, CallEnd::done);
+    }
+    // Of what is renewed the TTL is not over yet; else it may have been renewed, and be over again.
+    const bool is_too_late = renewed.error().code == Code::lease_expired &&
+                             std::chrono::steady_clock::now() - start < ttl;
+    return is_too_late ? CallEnd::refused : lease_refusal(renewed.error());
   });
 }
 
@@ -141,11 +186,8 @@ CallEnd HistoryCaller::release() {
       .kind = CallKind::release, .lease = held_number_, .token = lease.token.value};
   return record(asked, [&](HistoryCall& call) {
     const auto released = session_.release(lease);
-    if (!released) {
-      const CallEnd end = end_of(released.error());
-      return end == CallEnd::refused ? once_safe({released.error().position}, end) : end;
-    }
-    call.position = released->position.value;
+    if (!released) return lease_refusal(released.error());
+    call.position = released->position.value, call.count = released->count;
     return once_safe(released->position, CallEnd::done);
   });
 }
@@ -188,6 +230,18 @@ CallEnd HistoryCaller::peek(uint32_t account) {
   });
 }
 
+CallEnd HistoryCaller::tend_held(test::Random& random) {
+  const milliseconds ttl(random.one_in(2) ? 10'000 : 1 + random.below(20));
+  switch (random.below(5)) {
+    case 0:
+      return renew(ttl);
+    case 1:
+      return reenter(ttl);
+    default:
+      return release();
+  }
+}
+
 CallEnd HistoryCaller::call_at_random(test::Random& random, uint64_t id, uint32_t lease_number) {
   const auto account = static_cast<uint32_t>(1 + random.below(accounts_.size() - 1));
   switch (random.below(10)) {
@@ -200,7 +254,7 @@ CallEnd HistoryCaller::call_at_random(test::Random& random, uint64_t id, uint32_
       return options_.level == Level::memory ? peek(account) : read_latest(account);
     case 3:
     case 4:
-      if (held_) return release();
+      if (held_) return tend_held(random);
       [[fallthrough]];
     case 5:
       return acquire(lease_number, milliseconds(random.one_in(2) ? 10'000 : 1 + random.below(20)),

@@ -39,7 +39,10 @@ class HistoryCaller {
   CallEnd read_at(uint32_t account, Position position);
   // Lease `number`; what was granted is held() from then on, whatever becomes of it.
   CallEnd acquire(uint32_t number, std::chrono::milliseconds ttl, bool is_detached);
-  CallEnd release();  // precondition: something is held
+  // Of what is held, as a precondition. A re-entry that comes too late is a grant.
+  CallEnd release();
+  CallEnd renew(std::chrono::milliseconds ttl);
+  CallEnd reenter(std::chrono::milliseconds ttl);
   const std::optional<Lease>& held() const { return held_; }
 
   // One of these. `id` of the payment, if it is one.
@@ -56,6 +59,9 @@ class HistoryCaller {
   CallEnd end_of(const Error& error);
   CallEnd refusal(HistoryCall& call, const Error& error);
   // `end`, once everything up to there has reached the level.
+  // Of a call to a lease that found nothing to do.
+  CallEnd lease_refusal(const Error& error);
+  CallEnd tend_held(test::Random& random);
   CallEnd once_safe(Position position, CallEnd end);
   Result<Position> latest();
   CallEnd read(HistoryCall& call, Position at);
@@ -67,6 +73,7 @@ class HistoryCaller {
   const CallerOptions options_;
   std::optional<Lease> held_;
   uint32_t held_number_ = 0;
+  AcquireOptions held_as_{};
   static inline uint64_t attempts_ = 0;  // of this process, whichever caller made them
   bool must_look_anew_ = false;
 };

@@ -14,7 +14,7 @@ struct HistoryTally {
   uint64_t replays = 0;
   uint64_t resolved = 0;  // replays of what an earlier call under the id had no answer about
   uint64_t guarded = 0, stale = 0;  // payments under a token: done, and refused
-  uint64_t grants = 0, releases = 0, reads = 0, reads_at = 0;
+  uint64_t grants = 0, releases = 0, renewals = 0, re_entries = 0, reads = 0, reads_at = 0;
 
   void take(const std::vector<HistoryCall>& list) {
     std::map<uint64_t, int64_t> open;  // payment ids without an answer, and since when
@@ -37,6 +37,7 @@ struct HistoryTally {
     line("unknown", unknown), line("replays", replays);
     line("replays of what had no answer", resolved), line("payments under a token", guarded);
     line("refused under an old one", stale), line("grants", grants), line("releases", releases);
+    line("renewals", renewals), line("re-entries", re_entries);
     line("linearizable reads", reads), line("reads as of a position", reads_at);
   }
 
@@ -51,6 +52,8 @@ struct HistoryTally {
     guarded += is_guarded && !call.is_replayed;
     grants += call.kind == CallKind::acquire;
     releases += call.kind == CallKind::release;
+    renewals += call.kind == CallKind::renew;
+    re_entries += call.kind == CallKind::reenter;
     reads += call.kind == CallKind::read_latest || call.kind == CallKind::peek;
     reads_at += call.kind == CallKind::read_at;
   }

@@ -20,7 +20,8 @@ bool shows_the_end(const HistoryCall& call) {
 bool has_done_it(const HistoryCall& call) {
   return is_answered(call) && !call.is_replayed &&
          (call.kind == CallKind::pay || call.kind == CallKind::acquire ||
-          call.kind == CallKind::release);
+          call.kind == CallKind::release || call.kind == CallKind::renew ||
+          call.kind == CallKind::reenter);
 }
 
 HistoryTimes::HistoryTimes(const std::vector<HistoryCall>& calls)

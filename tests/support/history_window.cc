@@ -34,7 +34,11 @@ class Window {
         take_grant(call, made);
         break;
       case CallKind::release:
-        made.kind = Kind::release, made.token = call.token;
+        made.kind = Kind::release, made.token = call.token, made.count = call.count;
+        break;
+      case CallKind::renew:
+      case CallKind::reenter:
+        take_prolonged(call, made);
         break;
       default:
         made.kind = Kind::read, made.to = number_of(call.account), made.amount = call.amount;
@@ -63,10 +67,25 @@ class Window {
   void take_grant(const HistoryCall& call, LinearCall& made) {
     made.kind = Kind::acquire;
     if (made.is_refused) return;
-    made.grant = ++grants_;
     if (call.end == CallEnd::done) made.token = call.position;
+    if (call.is_bound) bound_.insert(made.token);
+    let_lapse(call, made, call.is_bound);
+  }
+  void take_prolonged(const HistoryCall& call, LinearCall& made) {
+    made.kind = call.kind == CallKind::renew ? Kind::renew : Kind::reenter;
+    made.token = call.token, made.count = call.count;
+    if (!made.is_refused) let_lapse(call, made, bound_.contains(call.token));
+  }
+  // Never before what had been done for that token would have: it only gets longer.
+  void let_lapse(const HistoryCall& call, LinearCall& made, bool is_bound) {
+    made.grant = ++grants_;
     LinearCall lapse{.kind = Kind::lapse, .called_ns = call.called_ns + call.ttl_ns};
-    if (call.is_bound && ended_.contains(call.process))
+    if (made.token != 0) {
+      int64_t& until_ns = until_ns_[made.token];
+      lapse.called_ns = std::max(lapse.called_ns, until_ns);
+      if (call.end == CallEnd::done) until_ns = lapse.called_ns;
+    }
+    if (is_bound && ended_.contains(call.process))
       lapse.called_ns = std::min(lapse.called_ns, last_called_ns_[call.process]);
     lapse.grant = made.grant;
     lapses_.push_back(lapse);
@@ -75,6 +94,8 @@ class Window {
   const uint32_t world_;
   const std::set<uint32_t>& ended_;
   std::map<uint32_t, int64_t> last_called_ns_;  // by process
+  std::map<uint64_t, int64_t> until_ns_;        // by token: before that it does not lapse
+  std::set<uint64_t> bound_;                    // tokens
   std::map<uint32_t, int32_t> accounts_;
   std::map<uint64_t, uint32_t> ids_;
   uint32_t grants_ = 0;
@@ -97,7 +118,8 @@ std::vector<LinearCall> linear_calls(const std::vector<HistoryCall>& calls, uint
 }
 
 std::string text_of(const std::vector<LinearCall>& calls) {
-  static constexpr const char* kNames[] = {"pay", "read", "acquire", "release", "lapse"};
+  static constexpr const char* kNames[] = {"pay",   "read",  "acquire", "release",
+                                           "lapse", "renew", "reenter"};
   int64_t first_ns = LinearCall::kNever;
   for (const LinearCall& call : calls) first_ns = std::min(first_ns, call.called_ns);
   std::string text;
@@ -113,6 +135,7 @@ std::string text_of(const std::vector<LinearCall>& calls) {
               std::to_string(call.amount);
     if (call.token != 0) text += " token " + std::to_string(call.token);
     if (call.grant != 0) text += " grant " + std::to_string(call.grant);
+    if (call.count != 0) text += " count " + std::to_string(call.count);
     text += call.is_refused ? " refused\n" : call.is_stale ? " stale\n" : "\n";
   }
   return text;

@@ -11,11 +11,21 @@ using Kind = WitnessRecord::Kind;
 
 constexpr const char* kLeasePrefix = "lease ";  // and a number
 
-// The cell whose holder the record changes; nothing: it only counts, or renews.
-const WordChange* holder_change(const LogRecord& record) {
+const WordChange* change_of(const LogRecord& record, uint32_t word) {
   for (const WordChange& change : record.changes)
-    if (change.word == lease::kHolder) return &change;
+    if (change.word == word) return &change;
   return nullptr;
+}
+
+// Of one that changes no holder. Those whose times a new leader begins anew are of no call.
+void read_lease(const LogRecord& record, LoneRecord& lone) {
+  if (record.changes.empty()) return;
+  lone.place = record.changes.front().cell;
+  if (record.kind == RecordKind::lease_renew) lone.record.kind = Kind::renew;
+  if (record.kind == RecordKind::lease_acquire) lone.record.kind = Kind::reenter;
+  if (record.kind == RecordKind::lease_release) lone.record.kind = Kind::leave;
+  const WordChange* const count = change_of(record, lease::kCount);
+  if (count) lone.record.count = static_cast<uint32_t>(count->new_value);
 }
 
 // Two postings, as the callers of histories make them.
@@ -41,8 +51,11 @@ LoneRecord lone_record(const LogRecord& record) {
       lone.place = guard.place, out.token = guard.token.value;
   }
   const bool is_acquire = record.kind == RecordKind::lease_acquire;
-  const WordChange* const holder = holder_change(record);
-  if (!holder || (!is_acquire && record.kind != RecordKind::lease_release)) return lone;
+  const bool is_lease = is_acquire || record.kind == RecordKind::lease_release ||
+                        record.kind == RecordKind::lease_renew;
+  if (!is_lease) return lone;
+  const WordChange* const holder = change_of(record, lease::kHolder);
+  if (!holder) return read_lease(record, lone), lone;
   lone.place = holder->cell;
   out.kind = is_acquire ? Kind::acquire : Kind::release;
   if (is_acquire)

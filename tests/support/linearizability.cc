@@ -13,11 +13,14 @@ using Kind = LinearCall::Kind;
 struct State {
   std::array<int64_t, kLinearAccounts> balances{};
   uint64_t paid = 0, refused = 0;  // ids
-  uint32_t holder = 0;             // the number of the grant
+  uint32_t holder = 0;             // the number of the grant, or of what prolonged it last
+  uint32_t count = 0;              // entries
   bool has_lapsed = false;
   uint64_t token = 0, last_token = 0;  // the holder's; 0: it never came to be known
   auto operator<=>(const State&) const = default;
 };
+
+bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
 
 // The state after a call with the answer that it got. Nothing: that answer is wrong here.
 std::optional<State> pay(State state, const LinearCall& call) {
@@ -44,14 +47,33 @@ std::optional<State> acquire(State state, const LinearCall& call) {
   const bool is_known = call.token != 0;
   if (is_held || (is_known && call.token <= state.last_token)) return std::nullopt;
   state.holder = call.grant, state.token = call.token, state.has_lapsed = false;
+  state.count = 1;
   if (is_known) state.last_token = call.token;
   return state;
 }
 std::optional<State> release(State state, const LinearCall& call) {
   const bool holds = state.holder != 0 && state.token == call.token;
   if (holds == call.is_refused) return std::nullopt;
-  if (holds) state.holder = 0, state.token = 0, state.has_lapsed = false;
+  if (!holds) return state;
+  if (is_known(call) && state.count != call.count + 1) return std::nullopt;
+  if (--state.count == 0) state.holder = 0, state.token = 0, state.has_lapsed = false;
   return state;
+}
+bool is_in_time(const State& state, const LinearCall& call) {
+  return state.holder != 0 && state.token == call.token && !state.has_lapsed;
+}
+std::optional<State> renew(State state, const LinearCall& call) {
+  if (is_in_time(state, call) == call.is_refused) return std::nullopt;
+  if (!call.is_refused) state.holder = call.grant;
+  return state;
+}
+// Refused: another has it.
+std::optional<State> reenter(State state, const LinearCall& call) {
+  const bool is_anothers = state.holder != 0 && !state.has_lapsed && state.token != call.token;
+  if (call.is_refused) return is_anothers ? std::optional(state) : std::nullopt;
+  if (!is_in_time(state, call)) return std::nullopt;
+  state.holder = call.grant, ++state.count;
+  return is_known(call) && state.count != call.count ? std::nullopt : std::optional(state);
 }
 std::optional<State> lapse(State state, const LinearCall& call) {
   if (state.holder != call.grant) return std::nullopt;
@@ -69,13 +91,15 @@ std::optional<State> step(const State& state, const LinearCall& call) {
       return acquire(state, call);
     case Kind::release:
       return release(state, call);
+    case Kind::renew:
+      return renew(state, call);
+    case Kind::reenter:
+      return reenter(state, call);
     case Kind::lapse:
       return lapse(state, call);
   }
   return std::nullopt;
 }
-
-bool is_known(const LinearCall& call) { return call.returned_ns != LinearCall::kNever; }
 
 // A call whose answer never came may have done either, or nothing, and then it is left out. The
 // token of such a grant is not known, so nobody can use it.
@@ -86,6 +110,11 @@ std::vector<State> steps(const State& state, const LinearCall& call) {
     if (next && (is_known(call) || *next != state)) after.push_back(*next);
   };
   add(call);
+  if (!is_known(call) && call.kind == Kind::reenter) {
+    LinearCall grant = call;
+    grant.kind = Kind::acquire, grant.token = 0;
+    add(grant);
+  }
   if (is_known(call) || call.kind != Kind::pay) return after;
   LinearCall denied = call;
   denied.is_refused = true;

@@ -14,7 +14,7 @@
 namespace casbook::test_support {
 
 struct LinearCall {
-  enum class Kind { pay, read, acquire, release, lapse };
+  enum class Kind { pay, read, acquire, release, lapse, renew, reenter };
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
   Kind kind = Kind::pay;
@@ -26,11 +26,15 @@ struct LinearCall {
   int32_t from = -1, to = -1;
   int64_t amount = 0;
   // read: account `to` has `amount`.
-  // acquire: the lease, with this token. release: of this token. pay: only while this holds the
+  // acquire: the lease, with this token. release, renew, reenter: of this token; a re-entry without
+  // an answer may be a grant as well. pay: only while this holds the
   // lease; 0: whoever does.
   uint64_t token = 0;
-  // acquire: its number from 1 on, for lapses. lapse: no call, and never returns: from its time on
-  // others may take the lease from that grant, for its TTL is over or its owner is dead.
+  // release, reenter: the entries that there are then.
+  uint32_t count = 0;
+  // acquire, renew, reenter: its number from 1 on, for lapses. lapse: no call, and never returns:
+  // from its time on others may take the lease from who has it by that grant, for its TTL is over
+  // or its owner is dead.
   uint32_t grant = 0;
   bool is_refused = false;  // too little there; held by another; not held under that token
   bool is_stale = false;    // pay: refused since the token does not hold the lease

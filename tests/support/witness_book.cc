@@ -12,10 +12,17 @@ void WitnessBook::take(const WitnessRecord& record) {
       return;
     case WitnessRecord::Kind::acquire:
       tokens_[record.lease][record.position] = record.position;
+      entries_[record.lease] = 1;
       return;
     case WitnessRecord::Kind::release:
       tokens_[record.lease][record.position] = 0;
+      entries_[record.lease] = 0;
       return;
+    case WitnessRecord::Kind::reenter:
+    case WitnessRecord::Kind::leave:
+      entries_[record.lease] = record.count;
+      return;
+    case WitnessRecord::Kind::renew:
     case WitnessRecord::Kind::deny:
     case WitnessRecord::Kind::other:
       return;

@@ -17,6 +17,11 @@ class WitnessBook {
   uint64_t changed_at(uint32_t account, uint64_t position) const;
   // Before the record at `position`; 0: nobody holds it.
   uint64_t token_before(uint32_t lease, uint64_t position) const;
+  // Of the lease, as of what was taken last.
+  uint32_t entries(uint32_t lease) const {
+    const auto found = entries_.find(lease);
+    return found == entries_.end() ? 0 : found->second;
+  }
   // Whether at some moment of [from, to] the holder was one of whom `is_wanted(token)` is true.
   template <class Wanted>
   bool was_holder(uint32_t lease, uint64_t from, uint64_t to, Wanted&& is_wanted) const {
@@ -36,6 +41,7 @@ class WitnessBook {
 
   std::map<uint32_t, ByPosition> balances_;                  // after the record there
   std::map<uint32_t, std::map<uint64_t, uint64_t>> tokens_;  // of leases, likewise
+  std::map<uint32_t, uint32_t> entries_;
 };
 
 }  // namespace casbook::test_support

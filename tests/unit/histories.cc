@@ -126,6 +126,57 @@ TEST(Linearizability, FindsALeaseThatWasTakenTooEarly) {
   EXPECT_EQ(check_linearizable({granted, lapse(7, 2), lease(Kind::acquire, 5, 6, 0, true)}), "")
       << "it may lapse later than it could";
 }
+// Of token 7 or so, by the call of that number.
+LinearCall prolonged(Kind kind, int64_t called, int64_t returned, uint32_t grant,
+                     uint32_t count = 0) {
+  return {.kind = kind,
+          .called_ns = called,
+          .returned_ns = returned,
+          .token = 7,
+          .count = count,
+          .grant = grant};
+}
+TEST(Linearizability, FindsARenewalThatCannotHaveBeen) {
+  const LinearCall granted = lease(Kind::acquire, 1, 2, 7),
+                   renewed = prolonged(Kind::renew, 3, 4, 8);
+  const LinearCall taken = lease(Kind::acquire, 10, 11, 9);
+  EXPECT_EQ(check_linearizable({granted, renewed, taken, lapse(7, 5), lapse(8, 9)}), "");
+  EXPECT_NE(check_linearizable({granted, renewed, taken, lapse(7, 5), lapse(8, 20)}), "")
+      << "taken over though it was renewed";
+  EXPECT_NE(check_linearizable({granted, taken, prolonged(Kind::renew, 12, 13, 8), lapse(7, 5)}),
+            "")
+      << "renewed though it was taken over";
+  EXPECT_NE(check_linearizable({granted, refused(renewed)}), "") << "it is held";
+  EXPECT_EQ(check_linearizable({granted, refused(renewed), lapse(7, 2)}), "");
+  EXPECT_NE(check_linearizable({granted, refused(renewed), lapse(7, 5)}), "") << "not yet over";
+  const LinearCall lost = prolonged(Kind::renew, 3, kNever, 8);
+  for (const int64_t until : {9, 20})
+    EXPECT_EQ(check_linearizable({granted, lost, taken, lapse(7, 5), lapse(8, until)}), "")
+        << "it may have been renewed, or not";
+}
+TEST(Linearizability, CountsEntries) {
+  const LinearCall granted = lease(Kind::acquire, 1, 2, 7);
+  const LinearCall again = prolonged(Kind::reenter, 3, 4, 8, 2);
+  const LinearCall left = prolonged(Kind::release, 5, 6, 0, 1),
+                   freed = prolonged(Kind::release, 7, 8, 0);
+  const LinearCall taken = lease(Kind::acquire, 9, 10, 9);
+  EXPECT_EQ(check_linearizable({granted, again, left, freed, taken}), "");
+  EXPECT_NE(check_linearizable({granted, again, left, taken}), "") << "one entry is left";
+  EXPECT_NE(check_linearizable({granted, again, freed}), "") << "it is the first of two releases";
+  EXPECT_NE(check_linearizable({granted, prolonged(Kind::reenter, 3, 4, 8, 3)}), "");
+  EXPECT_NE(check_linearizable({granted, freed, prolonged(Kind::reenter, 9, 10, 8, 2)}), "");
+  EXPECT_NE(check_linearizable({granted, refused(again)}), "") << "who holds it may come in again";
+  EXPECT_EQ(
+      check_linearizable({granted, freed, taken, refused(prolonged(Kind::reenter, 11, 12, 8))}),
+      "");
+  const LinearCall lost = prolonged(Kind::reenter, 3, kNever, 8);
+  EXPECT_EQ(check_linearizable({granted, lost, left, freed, taken}), "") << "it was done";
+  EXPECT_EQ(check_linearizable({granted, lost, freed, taken}), "") << "it was not";
+  EXPECT_EQ(check_linearizable({granted, freed, prolonged(Kind::reenter, 9, kNever, 8),
+                                lease(Kind::acquire, 11, 12, 0, true)}),
+            "")
+      << "it was a grant";
+}
 TEST(Linearizability, OfCallsThatHadNoAnswer) {
   LinearCall grant = lease(Kind::acquire, 1, kNever, 0);
   grant.grant = 1;
@@ -376,6 +427,53 @@ TEST_F(WitnessedLease, TakeoverBeforeTheTtlIsOverIsFound) {
   EXPECT_THAT(problem(), HasSubstr("took over from 40 before its TTL was over"));
   calls_[5].is_bound = true;
   EXPECT_EQ(problem(), "") << "its process may have ended";
+}
+// Behind the grant at 40: the holder prolongs it, and is refused that.
+class WitnessedHolder : public WitnessedLease {
+ protected:
+  void SetUp() override {
+    WitnessedLease::SetUp();
+    calls_.back().ttl_ns = 100'000;
+    add(CallKind::renew, CallEnd::done, Record::renew, 50, 40);
+    calls_.back().ttl_ns = 200'000;
+    add(CallKind::reenter, CallEnd::done, Record::reenter, 60, 40);
+    calls_.back().count = log_.back().count = 2;
+    add(CallKind::release, CallEnd::done, Record::leave, 70, 40);
+    calls_.back().count = log_.back().count = 1;
+  }
+};
+TEST_F(WitnessedHolder, HistoryThatWasIsTaken) { EXPECT_EQ(problem(), ""); }
+TEST_F(WitnessedHolder, ALostRenewalIsFound) {
+  log_[log_.size() - 3].kind = Record::other;
+  EXPECT_THAT(problem(), HasSubstr("renewal of process 0 at 50 is not in the log"));
+}
+TEST_F(WitnessedHolder, ARenewalUnderAnOldTokenIsFound) {
+  calls_[6].token = 10;
+  EXPECT_THAT(problem(), HasSubstr("is of token 10, which does not hold the lease there"));
+}
+TEST_F(WitnessedHolder, ARefusalWhileItIsHeldIsFound) {
+  add(CallKind::renew, CallEnd::refused, 80, 40);
+  EXPECT_THAT(problem(), HasSubstr("was refused while its token held"));
+  calls_[5].ttl_ns = calls_[6].ttl_ns = calls_[7].ttl_ns = 100;
+  EXPECT_EQ(problem(), "") << "its time was over";
+  calls_.back().kind = CallKind::reenter;
+  EXPECT_THAT(problem(), HasSubstr("was refused while nobody held")) << "nobody else";
+}
+TEST_F(WitnessedHolder, ATakeoverBeforeTheRenewalIsOverIsFound) {
+  add(CallKind::acquire, CallEnd::done, Record::acquire, 11'000);
+  EXPECT_THAT(problem(), HasSubstr("took over from 40 before its TTL was over"));
+  calls_[6].ttl_ns = 0;
+  EXPECT_EQ(problem(), "");
+}
+TEST_F(WitnessedHolder, AnEntryTooManyIsFound) {
+  log_[log_.size() - 2].count = calls_[7].count = 3;
+  EXPECT_THAT(problem(), HasSubstr("a re-entry makes 1 entries 3"));
+  log_[log_.size() - 2].count = 2;
+  EXPECT_THAT(problem(), HasSubstr("says 3 entries, the log says 2"));
+}
+TEST_F(WitnessedHolder, ALeaseThatIsFreedTooEarlyIsFound) {
+  log_.back().kind = Record::release, log_.back().count = calls_.back().count = 0;
+  EXPECT_THAT(problem(), HasSubstr("frees a lease that has 2 entries"));
 }
 TEST_F(WitnessedLease, DenialIsTrueWhereItStands) {
   add(CallKind::pay, CallEnd::denied, Record::deny, 50);

@@ -59,7 +59,10 @@ class Recorded : public testing::Test {
       if (id % 4 == 0) caller.pay(id - 2);
     }
     caller.acquire(1, std::chrono::milliseconds(10'000), true);
+    caller.renew(std::chrono::milliseconds(20'000));
+    caller.reenter(std::chrono::milliseconds(1000)), caller.release();
     caller.release(), caller.pay(16, caller.held()), caller.release();
+    caller.renew(std::chrono::milliseconds(1000));
     caller.read_latest(1), caller.read_at(2, {world_->shown});
     must(witness_.take_all(reader_));
     calls_ = world_->board.calls();
@@ -125,6 +128,22 @@ TEST_F(Recorded, ARefusalForALeaseThatWasFree) {
   refused.called_ns = calls_.back().returned_ns + 1, refused.returned_ns = refused.called_ns + 1;
   calls_.push_back(refused);
   EXPECT_THAT(by_log(), HasSubstr("while nobody held"));
+  EXPECT_NE(by_answers(), "");
+}
+TEST_F(Recorded, ARenewalThatWasNone) {
+  HistoryCall& refused = last(CallKind::renew, CallEnd::refused);
+  refused.end = CallEnd::done;
+  EXPECT_THAT(by_log(), HasSubstr("is not in the log"));
+  EXPECT_NE(by_answers(), "");
+}
+TEST_F(Recorded, ARefusalToRenewWhatWasHeld) {
+  last(CallKind::renew).end = CallEnd::refused;
+  EXPECT_THAT(by_log(), HasSubstr("while its token held"));
+  EXPECT_NE(by_answers(), "");
+}
+TEST_F(Recorded, AReEntryThatWasCountedTwice) {
+  last(CallKind::reenter).count += 1;
+  EXPECT_THAT(by_log(), HasSubstr("the log says 2"));
   EXPECT_NE(by_answers(), "");
 }
 TEST_F(Recorded, APaymentUnderATokenThatWasReleased) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lease/layout.h"
 #include "support/interruption.h"
 #include "support/small_book.h"
 
@@ -68,6 +69,24 @@ TEST_F(Leases, ReEntryNeverShortensTheDeadline) {
   must(acquire({.ttl = 60s}));
   EXPECT_GT(must(acquire({.ttl = 10s})).remaining, 59s);
   EXPECT_GT(must(acquire({.ttl = 90s})).remaining, 89s);
+}
+
+// What a recovery and a new leader give again: never less than the holder was told.
+TEST_F(Leases, WhatWasPromisedLastIsWhatARecoveryGives) {
+  LogReader reader = must(book_.book.read_log());
+  const auto given = [&] {
+    uint64_t ns = 0;
+    for (auto next = must(reader.next()); next; next = must(reader.next()))
+      for (const WordChange& change : next->changes)
+        if (change.word == lease::kTtl) ns = change.new_value;
+    return std::chrono::nanoseconds(ns);
+  };
+  const Lease lease = must(acquire({.ttl = 60s})).lease;
+  EXPECT_EQ(given(), 60s);
+  must(book_.session.renew(lease, 1s));
+  EXPECT_GT(given(), 59s) << "a renewal that is shorter shortens nothing";
+  must(acquire({.ttl = 90s}));
+  EXPECT_EQ(given(), 90s) << "nor does a longer re-entry count for less";
 }
 
 TEST_F(Leases, TtlsGoFromAMillisecondToADay) {

@@ -14,6 +14,8 @@ using base::Mutant;
 using journal::EntryType;
 using test::ConsensusCluster;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 
 constexpr uint8_t kVoteResultVersion = 2;  // libraft's, as of 0.22
 
@@ -477,6 +479,32 @@ TEST(ConsensusSubmit, IsForLeadersOfTheEntrysTerm) {
   must(node.consensus->transfer(1, node.now));
   EXPECT_EQ(node.consensus->submit(records(4, 2), node.now).error().code, Code::not_leader);
   EXPECT_EQ(node.consensus->transfer(7, node.now).error().code, Code::not_leader);
+}
+
+// D27
+TEST(ConsensusTransfer, TellsTheHeirWhenItHasAllAndAgain) {
+  Node leader(1);
+  leader.lead({2});
+  leader.match(2, 2);
+  for (uint64_t index = 3; index <= 5; ++index) leader.submit(records(index, 2));
+  EXPECT_THAT(all_of<TimeoutNow>(must(leader.consensus->transfer(2, leader.now))), IsEmpty());
+  EXPECT_THAT(all_of<TimeoutNow>(leader.match(2, 4)), IsEmpty()) << "its disk lacks one";
+  const auto told = all_of<TimeoutNow>(leader.match(2, 5));
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].last_index, 5u);
+  EXPECT_THAT(all_of<TimeoutNow>(leader.match(2, 5)), IsEmpty()) << "not at every word";
+  leader.now += ConsensusOptions{}.heartbeat_ms;
+  EXPECT_THAT(all_of<TimeoutNow>(leader.match(2, 5)), SizeIs(1)) << "it may have been lost";
+}
+
+TEST(ConsensusTransfer, OfWhoHasAllIsAtOnce) {
+  Node leader(1);
+  leader.lead({2});
+  leader.match(2, 2);
+  leader.match(3, 2);
+  EXPECT_THAT(all_of<TimeoutNow>(must(leader.consensus->transfer(3, leader.now))), SizeIs(1));
+  while (leader.consensus->is_transferring()) leader.match(2, 2), leader.time_out();
+  EXPECT_THAT(all_of<TimeoutNow>(leader.match(3, 2)), IsEmpty()) << "it was given up";
 }
 
 TEST(ConsensusSubmit, RefusesAChangeThatIsNoneAndASecondOne) {

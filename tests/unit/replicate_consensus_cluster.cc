@@ -126,6 +126,26 @@ TEST(ConsensusCluster, HandsLeadershipOver) {
   EXPECT_EQ(cluster.violation(), "");
 }
 
+// D27: entries on their way, disks that take a while, and words that are lost. The heir's first
+// answer is of an entry before the last.
+TEST(ConsensusCluster, HandsLeadershipOverUnderLoad) {
+  int at_once = 0;
+  constexpr int kSeeds = 40;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    ConsensusCluster cluster(
+        3, seed, {.loss_percent = 10, .delay_ms_max = 4, .disk_ms_max = 8, .report_ms_max = 3});
+    const uint64_t leads = cluster.settle(), to = 1 + leads % 3;
+    for (int i = 0; i < 50; ++i) cluster.submit(leads), cluster.tick();
+    for (int i = 0; i < 20; ++i) cluster.submit(leads);
+    if (cluster.leader() != leads) continue;
+    cluster.carry_out(leads, cluster.at(leads).transfer(to, cluster.now_ms()));
+    cluster.run(140);
+    at_once += cluster.leader() == to;
+    EXPECT_EQ(cluster.violation(), "") << "seed " << seed;
+  }
+  EXPECT_GE(at_once, kSeeds * 9 / 10);
+}
+
 // A majority that consists of one that may lead and one that may not.
 TEST(ConsensusCluster, GetsALeaderByTheVoteOfOneThatMayNotLead) {
   ConsensusCluster cluster(3, 19);

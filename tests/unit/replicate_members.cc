@@ -194,6 +194,16 @@ TEST(Transfer, DrainsThenHandsOver) {
   EXPECT_EQ(node.answer(*ticket), "done");
 }
 
+TEST(Transfer, BeginsWhenTheHeirHasAll) {
+  Leader node;
+  (void)*node.ask({.kind = Kind::transfer, .id = 3});
+  EXPECT_EQ(node.next().kind, Step::Kind::drain);
+  node.match[3] = node.last - 1;
+  EXPECT_EQ(node.next().kind, Step::Kind::none);
+  node.match[3] = node.last;
+  EXPECT_EQ(node.next().kind, Step::Kind::transfer);
+}
+
 TEST(Transfer, GoesToWhoHasMostAndIsThere) {
   Leader node;
   (void)*node.ask({.kind = Kind::transfer});
@@ -203,12 +213,14 @@ TEST(Transfer, GoesToWhoHasMostAndIsThere) {
   other.away.insert(2);
   (void)*other.ask({.kind = Kind::transfer});
   EXPECT_EQ(other.next().kind, Step::Kind::drain);
+  EXPECT_EQ(other.next().kind, Step::Kind::none) << "it lacks ten entries";
+  other.now += kTimeoutNs / 2;
   EXPECT_EQ(other.next().to, 3u);
-  other.away.insert(3);
 }
 
 TEST(Transfer, ThatNobodyTakesIsGivenUp) {
   Leader node;
+  node.match[3] = node.last;
   const auto ticket = node.ask({.kind = Kind::transfer, .id = 3});
   EXPECT_EQ(node.next().kind, Step::Kind::drain);
   EXPECT_EQ(node.next().kind, Step::Kind::transfer);

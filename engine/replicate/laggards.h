@@ -2,9 +2,10 @@
 //
 //   in step     less than `soft_bytes` behind
 //   lagging     between: the leader takes records a little slower, so that it can close up
-//   out         more than `hard_bytes` behind: it gets heartbeats and offers of a copy, no entries
-//   and
-//               so no repairs; until it is less than `soft_bytes` behind again
+//   out         more than `hard_bytes` behind: it gets heartbeats and offers of a copy, no entries and
+//               so no repairs. Only a copy brings it back, and what was paid meanwhile it gets by
+//               the log: if another copy were needed, which takes longer than the one before, payments
+//               that go on could keep it out for ever
 //
 // Only who is there counts: one that is silent slows nobody down, and one whose place in the log is
 // not known yet is in step.
@@ -33,10 +34,7 @@ class Laggards {
     Follower& follower = find(node);
     follower.heard_ns = now_ns;
     follower.is_lagging = bytes_behind >= limits_.soft_bytes;
-    if (bytes_behind > limits_.hard_bytes)
-      follower.is_out = true;
-    else if (!follower.is_lagging)
-      follower.is_out = false;
+    follower.is_out = bytes_behind > limits_.hard_bytes;
   }
   bool is_out(uint64_t node) const {
     for (const Follower& follower : followers_)

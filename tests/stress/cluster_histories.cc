@@ -30,7 +30,6 @@ uint64_t seed_of_run() {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
-
 int64_t length_of_run_ns() { return static_cast<int64_t>(seconds()) * 1'000'000'000; }
 
 constexpr uint32_t kHosts = 3, kMoreHosts = 5;
@@ -136,15 +135,14 @@ class LargeClusterHistories : public ClusterHistories {
     for (auto& caller : callers) caller->signal(SIGCONT);
   }
   // On one cluster after the other. `harm` is called now and then, with its number on that cluster.
-  void expect_what_the_log_says(HistoryTally& tally, test::Random& random,
-                                const std::function<bool()>& is_worth_its_name,
+  void expect_what_the_log_says(const std::function<bool()>& is_worth_its_name,
                                 const std::function<void(uint32_t)>& harm) {
     int64_t left_ns = length_of_run_ns();
     for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
-      ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+      ASSERT_NO_FATAL_FAILURE(begin(chance.next(), 1 + kAccounts));
       if (IsSkipped()) return;
       uint32_t harms = 0;
-      run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
+      run(monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
         cluster->take_logs();
         harm(harms++);
       });
@@ -160,17 +158,16 @@ class LargeClusterHistories : public ClusterHistories {
     EXPECT_TRUE(is_worth_its_name());
   }
   // `harm` is called now and then.
-  void run(test::Random& random, int64_t end_ns, bool is_unconfirmed,
-           const std::function<void()>& harm) {
+  void run(int64_t end_ns, bool is_unconfirmed, const std::function<void()>& harm) {
     callers.clear(), callers.resize(hosts * kCallersEach);
     int64_t next_harm_ns = monotonic_ns() + 1'000'000'000;
     while (monotonic_ns() < end_ns && !cluster->world().board.is_full()) {
       for (uint32_t i = 0; i < callers.size(); ++i)
-        if (!callers[i] || callers[i]->has_ended()) start(i, random.next(), is_unconfirmed);
-      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGKILL);
+        if (!callers[i] || callers[i]->has_ended()) start(i, chance.next(), is_unconfirmed);
+      if (chance.one_in(8)) callers[chance.below(callers.size())]->signal(SIGKILL);
       // One sleeps in its call, and wakes when others may lead.
-      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGSTOP);
-      if (random.one_in(8)) wake_all();
+      if (chance.one_in(8)) callers[chance.below(callers.size())]->signal(SIGSTOP);
+      if (chance.one_in(8)) wake_all();
       if (monotonic_ns() > next_harm_ns) {
         harm();
         next_harm_ns = monotonic_ns() + 1'000'000'000;
@@ -184,6 +181,15 @@ class LargeClusterHistories : public ClusterHistories {
     for (auto& caller : callers) caller->wait();
   }
 
+  // Each kind more often than so many times in a second.
+  bool has_all_answers(uint64_t per_second) const {
+    return tally.done > 25 * per_second * seconds() &&
+           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
+                     tally.reads, tally.reads_at}) > per_second * seconds();
+  }
+
+  HistoryTally tally;
+  test::Random chance{seed_of_run()};
   Shared<At> at;
   std::vector<std::optional<Child>> callers;
   uint32_t starts = 0;
@@ -191,62 +197,45 @@ class LargeClusterHistories : public ClusterHistories {
 
 // On a busy machine it takes longer to become one worth its name.
 TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
-  test::Random random(seed_of_run());
-  HistoryTally tally;
-  const auto is_worth_its_name = [&] {
-    return kills > 0 && tally.done > 50 * seconds() && tally.unknown > seconds() / 2 &&
-           tally.resolved > 0 && std::min(tally.renewals, tally.re_entries) > seconds() / 2 &&
-           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
-                     tally.reads, tally.reads_at}) > 2 * seconds();
-  };
-  expect_what_the_log_says(tally, random, is_worth_its_name, [&](uint32_t number) {
-    harm_leader(cluster->load().leader(), random, number == 0, 900'000);
-  });
+  expect_what_the_log_says(
+      [&] {
+        return kills > 0 && has_all_answers(2) && tally.unknown > seconds() / 2 &&
+               tally.resolved > 0 && std::min(tally.renewals, tally.re_entries) > seconds() / 2;
+      },
+      [&](uint32_t number) {
+        harm_leader(cluster->load().leader(), chance, number == 0, 900'000);
+      });
 }
 
 TEST_F(LargeClusterHistories, OfFiveHostsAreWhatTheLogSays) {
-  test::Random random(seed_of_run());
-  HistoryTally tally;
   hosts = kMoreHosts;
-  const auto is_worth_its_name = [&] {
-    return kills > 0 && tally.done > 30 * seconds() &&
-           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
-                     tally.reads, tally.reads_at}) > seconds();
-  };
-  expect_what_the_log_says(tally, random, is_worth_its_name, [&](uint32_t number) {
-    harm_leader(cluster->load().leader(), random, number == 0, 900'000);
-  });
+  expect_what_the_log_says([&] { return kills > 0 && has_all_answers(1); },
+                           [&](uint32_t number) {
+                             harm_leader(cluster->load().leader(), chance, number == 0, 900'000);
+                           });
 }
 
 // Of five hosts three begin. The last ones to be added have all of it in the end.
 TEST_F(LargeClusterHistories, OfMembersThatChangeAreWhatTheLogSays) {
-  test::Random random(seed_of_run());
-  HistoryTally tally;
   hosts = kMoreHosts, founders = 3;
-  const auto is_worth_its_name = [&] {
-    return additions > 0 && removals > 0 && hand_overs > 0 && tally.done > 30 * seconds() &&
-           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
-                     tally.reads, tally.reads_at}) > seconds();
-  };
-  // In turns, over all clusters: in one there may be time for two.
-  uint32_t turn = 0;
-  expect_what_the_log_says(tally, random, is_worth_its_name, [&](uint32_t) {
-    constexpr Change kTurns[] = {Change::add, Change::remove, Change::hand_over};
-    const uint32_t leader = cluster->load().leader();
-    const uint32_t now = turn++ % 4;
-    if (now == 3) return harm_leader(leader, random, false, 900'000);
-    change_members(kTurns[now], leader, random);
-  });
+  uint32_t turn = 0;  // over all clusters: in one there may be time for two
+  expect_what_the_log_says(
+      [&] { return additions > 0 && removals > 0 && hand_overs > 0 && has_all_answers(1); },
+      [&](uint32_t) {
+        constexpr Change kTurns[] = {Change::add, Change::remove, Change::hand_over};
+        const uint32_t leader = cluster->load().leader(), now = turn++ % 4;
+        if (now == 3) return harm_leader(leader, chance, false, 900'000);
+        change_members(kTurns[now], leader, chance);
+      });
 }
 
 // Callers that read where they are, without asking whether it leads there.
 TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
-  test::Random random(seed_of_run());
   std::string found;
   for (int runs = 0; found.empty() && runs < 5; ++runs) {
-    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+    ASSERT_NO_FATAL_FAILURE(begin(chance.next(), 1 + kAccounts));
     if (IsSkipped()) return;
-    run(random, monotonic_ns() + 1'500'000'000, true, [] {});
+    run(monotonic_ns() + 1'500'000'000, true, [] {});
     const auto problems = cluster->problems();
     if (problems && !problems->empty()) found = problems->front();
   }

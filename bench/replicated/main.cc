@@ -86,6 +86,13 @@ void print_growth(const Place& place, const Options& options) {
   Table absence({"a host that was away", "records behind", "seconds", "records per second"});
   add_absence_rows(place, options.effort, absence);
   absence.print();
+  Table joining({"payments while a host is added", "before", "meanwhile", "ratio", "aim", ""});
+  add_joining_rows(place, options.effort, joining);
+  joining.print();
+  Table catching_up({"a host that has to catch up, copies unbounded", "records", "bytes", "seconds",
+                     "bytes per second", "records per second"});
+  add_catching_up_rows(place, options.effort, catching_up);
+  catching_up.print();
 }
 
 void print_peers(const Place& place, const Options& options) {

@@ -49,6 +49,11 @@ void add_peer_rows(const Place& place, const Effort& effort, Table& table);
 void add_growth_rows(const Place& place, const Effort& effort, Table& table);
 // {what, records, seconds, rate}: a host that was away.
 void add_absence_rows(const Place& place, const Effort& effort, Table& table);
+// {what, before, meanwhile, ratio, aim, verdict}: what payments feel of a host that is added.
+void add_joining_rows(const Place& place, const Effort& effort, Table& table);
+// {what, records, bytes, seconds, bytes per second, records per second}: a host that was gone, or
+// has nothing; its copy beside the raw link.
+void add_catching_up_rows(const Place& place, const Effort& effort, Table& table);
 
 inline std::string per_second(double rate) { return figure(rate / 1e3) + " k/s"; }
 inline std::string microseconds(double us) { return figure(us) + " us"; }

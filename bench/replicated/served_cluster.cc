@@ -39,11 +39,12 @@ bool leads(const std::string& name) {
 }  // namespace
 
 ServedCluster::ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape,
-                             uint32_t members)
+                             uint32_t members, std::string copy_rate)
     : hosts_(hosts),
       name_(own_name()),
       shape_(shape),
       members_(members ? members : hosts.count()),
+      copy_rate_(std::move(copy_rate)),
       daemons_(hosts.count()) {}
 
 std::string ServedCluster::serve() {
@@ -70,6 +71,34 @@ void ServedCluster::join(uint32_t host) {
   start_daemon(host);
 }
 
+std::string ServedCluster::command(uint32_t host, const std::string& verb,
+                                   std::vector<std::string> words) const {
+  const std::string log = folder(host) + "/" + verb + ".log";
+  words.insert(words.begin(), {CASBOOK_COMMAND, "cluster", verb, name_});
+  const bool is_done =
+      run_to_end({.words = words, .output = log, .before = [this, host] { hosts_.enter(host); }});
+  return is_done ? "" : verb + ": " + last_line(log);
+}
+
+std::string ServedCluster::add(uint32_t leader, uint32_t host, bool as_standby) const {
+  std::vector<std::string> words{std::to_string(host), test_support::cluster_address(host),
+                                 "--timeout", "300s"};
+  if (as_standby) words.push_back("--standby");
+  return command(leader, "add", words);
+}
+
+double ServedCluster::told(uint32_t host, const std::string& event,
+                           const std::string& field) const {
+  std::ifstream file(folder(host) + "/daemon.log");
+  double value = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.find("event=" + event + " ") == line.npos) continue;
+    const size_t at = line.find(" " + field + "=");
+    if (at != line.npos) value = std::strtod(line.c_str() + at + field.size() + 2, nullptr);
+  }
+  return value;
+}
+
 std::string ServedCluster::config_of(uint32_t host) const {
   const std::string config = test_support::cluster_config(
       hosts_, host,
@@ -78,7 +107,7 @@ std::string ServedCluster::config_of(uint32_t host) const {
        .arena = arena_lines(shape_),
        .more = "[checkpoint]\nevery_bytes = " + std::to_string(shape_.checkpoint_bytes) +
                "\nevery = \"0s\"\n",
-       .cluster = "catch_up_bytes_per_second = 0\n",
+       .cluster = "catch_up_bytes_per_second = \"" + copy_rate_ + "\"\n",
        .members = members_});
   return hosts() > 1 ? config : config.substr(0, config.find("[cluster]"));
 }
@@ -145,20 +174,23 @@ double ServedCluster::processor_us(uint32_t host) const {
 }
 
 uint64_t ServedCluster::bytes_sent() const {
-  constexpr int kFieldsBefore = 8;  // of what was received
   uint64_t sum = 0;
-  for (const Process& daemon : daemons_) {
-    std::ifstream file("/proc/" + std::to_string(daemon.pid()) + "/net/dev");
-    for (std::string line; std::getline(file, line);) {
-      const size_t name = line.find("eth0:");
-      if (name == line.npos) continue;
-      std::istringstream fields(line.substr(name + 5));
-      uint64_t field = 0;
-      for (int i = 0; i <= kFieldsBefore; ++i) fields >> field;
-      sum += field;
-    }
-  }
+  for (uint32_t host = 1; host <= daemons_.size(); ++host) sum += bytes_sent_by(host);
   return sum;
+}
+
+uint64_t ServedCluster::bytes_sent_by(uint32_t host) const {
+  constexpr int kFieldsBefore = 8;  // of what was received
+  std::ifstream file("/proc/" + std::to_string(daemon(host)) + "/net/dev");
+  for (std::string line; std::getline(file, line);) {
+    const size_t name = line.find("eth0:");
+    if (name == line.npos) continue;
+    std::istringstream fields(line.substr(name + 5));
+    uint64_t field = 0;
+    for (int i = 0; i <= kFieldsBefore; ++i) fields >> field;
+    return field;
+  }
+  return 0;
 }
 
 pid_t ServedCluster::start_on(uint32_t host, const std::function<void()>& body) const {

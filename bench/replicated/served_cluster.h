@@ -14,8 +14,9 @@ namespace casbook::bench {
 class ServedCluster {
  public:
   // The hosts are there, and outlive it. Those behind the first `members` are not served, but may
-  // join later; 0: all are.
-  ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape, uint32_t members = 0);
+  // join later; 0: all are. `copy_rate`: as the configuration has it, "0" for no bound.
+  ServedCluster(const test_support::Hosts& hosts, const ServedShape& shape, uint32_t members = 0,
+                std::string copy_rate = "0");
   ServedCluster(const ServedCluster&) = delete;
   ServedCluster& operator=(const ServedCluster&) = delete;
 
@@ -34,6 +35,11 @@ class ServedCluster {
   void start_daemon(uint32_t host);
   // Another host begins, with a copy of the book of one that is there.
   void join(uint32_t host);
+  // casbook cluster VERB BOOK WORDS... on that host. What it said against it; empty: it is done.
+  std::string command(uint32_t host, const std::string& verb, std::vector<std::string> words) const;
+  std::string add(uint32_t leader, uint32_t host, bool as_standby = false) const;
+  // As a field of the last event of that name that its daemon told; 0: there was none.
+  double told(uint32_t host, const std::string& event, const std::string& field) const;
 
   pid_t daemon(uint32_t host) const { return daemons_[host - 1].pid(); }
   const std::string& name() const { return name_; }
@@ -41,6 +47,7 @@ class ServedCluster {
   uint32_t hosts() const { return members_; }
   // Bytes that all hosts have sent since they are there, as their interfaces count them.
   uint64_t bytes_sent() const;
+  uint64_t bytes_sent_by(uint32_t host) const;
 
   // A process on that host; not waited for.
   pid_t start_on(uint32_t host, const std::function<void()>& body) const;
@@ -57,6 +64,7 @@ class ServedCluster {
   std::string name_;
   ServedShape shape_;
   uint32_t members_;
+  std::string copy_rate_;
   std::vector<Process> daemons_;
 };
 

@@ -30,10 +30,9 @@ uint64_t seed_of_run() {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   return seed;
 }
-
 int64_t length_of_run_ns() { return static_cast<int64_t>(seconds()) * 1'000'000'000; }
 
-constexpr uint32_t kHosts = 3;
+constexpr uint32_t kHosts = 3, kMoreHosts = 5;
 constexpr int64_t kRunNs = 20'000'000'000;  // a longer one is begun anew, on other hosts
 constexpr uint64_t kLatestIds = 20;         // sent again now and then
 
@@ -41,10 +40,25 @@ class ClusterHistories : public testing::Test {
  protected:
   void begin(uint64_t seed, uint32_t accounts) {
     cluster.reset();
-    cluster.emplace(kHosts, seed);
+    cluster.emplace(hosts, seed, founders);
     if (!cluster->load().hosts().are_there())
       GTEST_SKIP() << "no hosts here: " << cluster->load().hosts().why_not();
     ASSERT_TRUE(cluster->begin(accounts)) << cluster->load().all_events();
+  }
+  // One more or one less, where there can be, or another leads.
+  enum class Change { add, remove, hand_over };
+  void change_members(Change change, uint32_t leader, test::Random& random) {
+    const auto members = leader == 0 ? std::vector<uint32_t>() : cluster->members(leader);
+    if (members.empty()) return;
+    std::vector<uint32_t> others;
+    for (uint32_t host = 1; host <= hosts; ++host)
+      if (std::ranges::find(members, host) == members.end()) others.push_back(host);
+    if (change == Change::hand_over) hand_overs += cluster->hand_over(leader);
+    if (change == Change::remove && members.size() > 3)
+      removals += cluster->remove(leader, members[random.below(members.size())]);
+    if (change == Change::add && !others.empty())
+      additions += cluster->add(leader, others[random.below(others.size())]);
+    EXPECT_NE(cluster->await_leader(), 0u) << cluster->load().all_events();
   }
   // Killed, cut off or stopped, for a while; or all are heard badly, or it hands over.
   void harm_leader(uint32_t leader, test::Random& random, bool must_kill, int64_t us) {
@@ -64,9 +78,13 @@ class ClusterHistories : public testing::Test {
     const auto number = [](uint64_t count) { return static_cast<unsigned long long>(count); };
     std::printf("leaders: %llu killed, %llu cut off, %llu stopped, %llu handed over; %llu storms\n",
                 number(kills), number(cuts), number(stops), number(hand_overs), number(storms));
+    if (founders != 0)
+      std::printf("members: %llu added, %llu removed\n", number(additions), number(removals));
     tally.print();
   }
 
+  uint32_t hosts = kHosts, founders = 0;  // 0: all are members for good
+  uint64_t additions = 0, removals = 0;
   std::optional<HistoryCluster> cluster;
   uint64_t kills = 0, cuts = 0, stops = 0, storms = 0, hand_overs = 0;
 };
@@ -79,7 +97,7 @@ class LargeClusterHistories : public ClusterHistories {
  protected:
   struct At {
     std::atomic<uint64_t> ids;
-    std::array<std::atomic<uint64_t>, kHosts * kCallersEach> payment;  // that each is at
+    std::array<std::atomic<uint64_t>, kMoreHosts * kCallersEach> payment;  // that each is at
   };
   void start(uint32_t caller, uint64_t seed, bool is_unconfirmed) {
     std::vector<Account> accounts;
@@ -116,17 +134,40 @@ class LargeClusterHistories : public ClusterHistories {
   void wake_all() {
     for (auto& caller : callers) caller->signal(SIGCONT);
   }
+  // On one cluster after the other. `harm` is called now and then, with its number on that cluster.
+  void expect_what_the_log_says(const std::function<bool()>& is_worth_its_name,
+                                const std::function<void(uint32_t)>& harm) {
+    int64_t left_ns = length_of_run_ns();
+    for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
+      ASSERT_NO_FATAL_FAILURE(begin(chance.next(), 1 + kAccounts));
+      if (IsSkipped()) return;
+      uint32_t harms = 0;
+      run(monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
+        cluster->take_logs();
+        harm(harms++);
+      });
+      left_ns -= kRunNs;
+      const bool are_all_members = founders == 0 || cluster->make_all_members();
+      ASSERT_TRUE(are_all_members) << cluster->load().all_events();
+      const auto problems = cluster->problems();
+      if (!problems) continue;
+      ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
+      tally.take(cluster->world().board.calls());
+    }
+    print(tally);
+    EXPECT_TRUE(is_worth_its_name());
+  }
   // `harm` is called now and then.
-  void run(test::Random& random, int64_t end_ns, bool is_unconfirmed,
-           const std::function<void()>& harm) {
+  void run(int64_t end_ns, bool is_unconfirmed, const std::function<void()>& harm) {
+    callers.clear(), callers.resize(hosts * kCallersEach);
     int64_t next_harm_ns = monotonic_ns() + 1'000'000'000;
     while (monotonic_ns() < end_ns && !cluster->world().board.is_full()) {
       for (uint32_t i = 0; i < callers.size(); ++i)
-        if (!callers[i] || callers[i]->has_ended()) start(i, random.next(), is_unconfirmed);
-      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGKILL);
+        if (!callers[i] || callers[i]->has_ended()) start(i, chance.next(), is_unconfirmed);
+      if (chance.one_in(8)) callers[chance.below(callers.size())]->signal(SIGKILL);
       // One sleeps in its call, and wakes when others may lead.
-      if (random.one_in(8)) callers[random.below(callers.size())]->signal(SIGSTOP);
-      if (random.one_in(8)) wake_all();
+      if (chance.one_in(8)) callers[chance.below(callers.size())]->signal(SIGSTOP);
+      if (chance.one_in(8)) wake_all();
       if (monotonic_ns() > next_harm_ns) {
         harm();
         next_harm_ns = monotonic_ns() + 1'000'000'000;
@@ -140,48 +181,61 @@ class LargeClusterHistories : public ClusterHistories {
     for (auto& caller : callers) caller->wait();
   }
 
+  // Each kind more often than so many times in a second.
+  bool has_all_answers(uint64_t per_second) const {
+    return tally.done > 25 * per_second * seconds() &&
+           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
+                     tally.reads, tally.reads_at}) > per_second * seconds();
+  }
+
+  HistoryTally tally;
+  test::Random chance{seed_of_run()};
   Shared<At> at;
-  std::array<std::optional<Child>, kHosts * kCallersEach> callers;
+  std::vector<std::optional<Child>> callers;
   uint32_t starts = 0;
 };
 
 // On a busy machine it takes longer to become one worth its name.
 TEST_F(LargeClusterHistories, AreWhatTheLogSays) {
-  test::Random random(seed_of_run());
-  HistoryTally tally;
-  const auto is_worth_its_name = [&] {
-    return kills > 0 && tally.done > 50 * seconds() && tally.unknown > seconds() / 2 &&
-           tally.resolved > 0 &&
-           std::min({tally.turned_away, tally.replays, tally.denied, tally.refused, tally.grants,
-                     tally.reads, tally.reads_at}) > 2 * seconds();
-  };
-  int64_t left_ns = length_of_run_ns();
-  for (int runs = 0; left_ns > 0 || (runs < 4 && !is_worth_its_name()); ++runs) {
-    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
-    if (IsSkipped()) return;
-    bool has_killed = false;
-    run(random, monotonic_ns() + std::min(length_of_run_ns(), kRunNs), false, [&] {
-      cluster->take_logs();
-      harm_leader(cluster->load().leader(), random, !std::exchange(has_killed, true), 900'000);
-    });
-    left_ns -= kRunNs;
-    const auto problems = cluster->problems();
-    if (!problems) continue;
-    ASSERT_THAT(*problems, IsEmpty()) << cluster->load().all_events();
-    tally.take(cluster->world().board.calls());
-  }
-  print(tally);
-  EXPECT_TRUE(is_worth_its_name());
+  expect_what_the_log_says(
+      [&] {
+        return kills > 0 && has_all_answers(2) && tally.unknown > seconds() / 2 &&
+               tally.resolved > 0 && std::min(tally.renewals, tally.re_entries) > seconds() / 2;
+      },
+      [&](uint32_t number) {
+        harm_leader(cluster->load().leader(), chance, number == 0, 900'000);
+      });
+}
+
+TEST_F(LargeClusterHistories, OfFiveHostsAreWhatTheLogSays) {
+  hosts = kMoreHosts;
+  expect_what_the_log_says([&] { return kills > 0 && has_all_answers(1); },
+                           [&](uint32_t number) {
+                             harm_leader(cluster->load().leader(), chance, number == 0, 900'000);
+                           });
+}
+
+// Of five hosts three begin. The last ones to be added have all of it in the end.
+TEST_F(LargeClusterHistories, OfMembersThatChangeAreWhatTheLogSays) {
+  hosts = kMoreHosts, founders = 3;
+  uint32_t turn = 0;  // over all clusters: in one there may be time for two
+  expect_what_the_log_says(
+      [&] { return additions > 0 && removals > 0 && hand_overs > 0 && has_all_answers(1); },
+      [&](uint32_t) {
+        constexpr Change kTurns[] = {Change::add, Change::remove, Change::hand_over};
+        const uint32_t leader = cluster->load().leader(), now = turn++ % 4;
+        if (now == 3) return harm_leader(leader, chance, false, 900'000);
+        change_members(kTurns[now], leader, chance);
+      });
 }
 
 // Callers that read where they are, without asking whether it leads there.
 TEST_F(LargeClusterHistories, ReadsThatAreNotConfirmedAreFound) {
-  test::Random random(seed_of_run());
   std::string found;
   for (int runs = 0; found.empty() && runs < 5; ++runs) {
-    ASSERT_NO_FATAL_FAILURE(begin(random.next(), 1 + kAccounts));
+    ASSERT_NO_FATAL_FAILURE(begin(chance.next(), 1 + kAccounts));
     if (IsSkipped()) return;
-    run(random, monotonic_ns() + 1'500'000'000, true, [] {});
+    run(monotonic_ns() + 1'500'000'000, true, [] {});
     const auto problems = cluster->problems();
     if (problems && !problems->empty()) found = problems->front();
   }

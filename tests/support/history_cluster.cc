@@ -1,5 +1,7 @@
 #include "support/history_cluster.h"
 
+#include <algorithm>
+
 namespace casbook::test_support {
 namespace {
 
@@ -7,8 +9,9 @@ using namespace std::chrono_literals;
 
 constexpr int kPatienceSeconds = 30;
 
-ClusterPlan plan() {
+ClusterPlan plan(uint32_t members) {
   ClusterPlan plan;
+  plan.members = members;
   // The ring keeps all records of a run.
   plan.arena =
       "accounts = 256\npayments = 40000\nrecords = 32768\nleases = 256\nledgers = 4\n"
@@ -22,11 +25,11 @@ AccountId account_id_of(uint32_t number) { return {ExternalId::of_number(3'000'0
 
 }  // namespace
 
-HistoryCluster::HistoryCluster(uint32_t hosts, uint64_t seed)
-    : load_({.count = hosts, .seed = seed}) {}
+HistoryCluster::HistoryCluster(uint32_t hosts, uint64_t seed, uint32_t members)
+    : founders_(members), load_({.count = hosts, .seed = seed}) {}
 
 bool HistoryCluster::begin(uint32_t accounts) {
-  load_.make_daemons(plan());
+  load_.make_daemons(plan(founders_));
   load_.daemons().start_all();
   const auto open_all = [&] {
     auto book = Book::attach(load_.daemons().book());
@@ -74,11 +77,45 @@ Child HistoryCluster::start_caller(uint32_t host, uint32_t number, bool is_uncon
   });
 }
 
-bool HistoryCluster::hand_over(uint32_t leader) {
-  return start_on(load_.hosts(), leader, CASBOOK_COMMAND_INSTRUMENTED,
-                  {"cluster", "transfer", load_.daemons().book(), "--timeout", "2s"})
-             ->wait()
-             .exit_code == 0;
+std::vector<uint32_t> HistoryCluster::ask(uint32_t leader, std::vector<std::string> words) {
+  words.insert(words.begin() + 1, load_.daemons().book());
+  words.insert(words.begin(), "cluster");
+  words.insert(words.end(), {"--json", "--timeout", "2s"});
+  const Ended ended = start_on(load_.hosts(), leader, CASBOOK_COMMAND_INSTRUMENTED, words)->wait();
+  std::vector<uint32_t> ids;
+  if (ended.exit_code != 0) return ids;
+  const nlohmann::json answer = ended.object();
+  for (const auto& member : answer.at("members")) ids.push_back(member.at("id").get<uint32_t>());
+  return ids;
+}
+
+bool HistoryCluster::hand_over(uint32_t leader) { return !ask(leader, {"transfer"}).empty(); }
+
+bool HistoryCluster::add(uint32_t leader, uint32_t host) {
+  return !ask(leader, {"add", std::to_string(host), cluster_address(host)}).empty();
+}
+
+bool HistoryCluster::remove(uint32_t leader, uint32_t host) {
+  return !ask(leader, {"remove", std::to_string(host)}).empty();
+}
+
+// To itself: nothing comes of it but the answer.
+std::vector<uint32_t> HistoryCluster::members(uint32_t leader) {
+  return ask(leader, {"transfer", std::to_string(leader)});
+}
+
+bool HistoryCluster::make_all_members() {
+  return await(
+      [&] {
+        const uint32_t leader = load_.leader();
+        if (leader == 0) return false;
+        const std::vector<uint32_t> now = members(leader);
+        if (now.size() == count()) return true;
+        for (uint32_t host = 1; host <= count() && !now.empty(); ++host)
+          if (std::ranges::find(now, host) == now.end()) return (void)add(leader, host), false;
+        return false;
+      },
+      2 * kPatienceSeconds);
 }
 
 void HistoryCluster::heal() {

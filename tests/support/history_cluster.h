@@ -19,7 +19,8 @@ class HistoryCluster {
  public:
   static constexpr uint32_t kAccountsMax = 128;  // the first has no limits
 
-  HistoryCluster(uint32_t hosts, uint64_t seed);
+  // Those behind the first `members` wait to be added; 0: there are none.
+  HistoryCluster(uint32_t hosts, uint64_t seed, uint32_t members = 0);
 
   ClusterRun& load() { return load_; }
   HistoryWorld& world() { return *world_; }
@@ -39,6 +40,12 @@ class HistoryCluster {
   void isolate(uint32_t host) { load_.hosts().wire().isolate(host); }
   // By the command, on the host that leads. False: it did not come to that.
   bool hand_over(uint32_t leader);
+  bool add(uint32_t leader, uint32_t host);
+  bool remove(uint32_t leader, uint32_t host);
+  // As that host knows, which leads; none: it does not any more.
+  std::vector<uint32_t> members(uint32_t leader);
+  // All hosts are added, whoever leads meanwhile. False: it does not come to that.
+  bool make_all_members();
   void heal();
 
   // For a while; another may come to lead by it.
@@ -60,10 +67,13 @@ class HistoryCluster {
     std::array<std::byte, kRecordsMax * sizeof(LoneRecord)> records;
   };
   void take_log(uint32_t host);
+  // The members after a request to that host; none: refused, or without an answer.
+  std::vector<uint32_t> ask(uint32_t leader, std::vector<std::string> words);
 
   Shared<HistoryWorld> world_;
   Shared<std::array<Account, kAccountsMax>> accounts_;
   Shared<Log> log_;
+  const uint32_t founders_;
   ClusterRun load_;
   std::map<uint64_t, LoneRecord> records_;  // by LSN
   std::vector<std::string> differences_;

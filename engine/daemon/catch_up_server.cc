@@ -4,9 +4,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -20,7 +17,7 @@ using arena::OsFile;
 namespace {
 
 constexpr int kSliceMs = 50;
-constexpr int kNice = 10;
+constexpr int kNice = 10;  // payments come first
 // Clients in their handshake beside those who are given a copy.
 constexpr size_t kConnectionsMore = 4;
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -31,8 +28,7 @@ class Throttle {
   explicit Throttle(uint64_t bytes_per_second)
       : bytes_per_second_(bytes_per_second), begun_ns_(base::monotonic_ns()) {}
 
-  template <class MustStop>
-  void pass(uint64_t bytes, MustStop must_stop) {
+  void pass(uint64_t bytes, const Acceptor::MustStop& must_stop) {
     bytes_ += bytes;
     if (bytes_per_second_ == 0) return;
     const auto due_ns =
@@ -58,14 +54,6 @@ Error cannot_listen(const std::string& address, const char* call) {
           .detail = "catch-up server at " + address + ": " + call + ": " + std::strerror(errno)};
 }
 
-void become_lowly() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  // Of this thread alone, on Linux: payments come first.
-  (void)setpriority(PRIO_PROCESS, 0, kNice);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOptions& options,
@@ -80,24 +68,19 @@ Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOp
   if (bind(listening.fd(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return cannot_listen(options.address, "bind");
   if (listen(listening.fd(), 16) != 0) return cannot_listen(options.address, "listen");
-  auto server = std::unique_ptr<CatchUpServer>(
-      new CatchUpServer(options, keys, supply, std::move(listening)));
-  server->acceptor_ = std::thread([raw = server.get()] { raw->accept_all(); });
+  auto server = std::unique_ptr<CatchUpServer>(new CatchUpServer(options, keys, supply));
+  CatchUpServer* const raw = server.get();
+  auto acceptor = Acceptor::begin(
+      std::move(listening),
+      {.connections_max = options.clients_max + kConnectionsMore,
+       .nice = kNice,
+       .turned_away = [raw] { raw->count([](Counts& counts) { ++counts.refused; }); }},
+      [raw](OsFile socket, const MustStop& must_stop) {
+        raw->serve(std::move(socket), must_stop);
+      });
+  if (!acceptor) return acceptor.error();
+  server->acceptor_ = *std::move(acceptor);
   return server;
-}
-
-CatchUpServer::~CatchUpServer() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-  }
-  acceptor_.join();
-  for (Client& client : clients_) client.thread.join();
-}
-
-bool CatchUpServer::must_stop() const {
-  const std::lock_guard lock(mutex_);
-  return is_stopping_;
 }
 
 CatchUpServer::Counts CatchUpServer::counts() const {
@@ -109,47 +92,6 @@ template <class Change>
 void CatchUpServer::count(Change change) {
   const std::lock_guard lock(mutex_);
   change(counts_);
-}
-
-// --- the acceptor ---
-
-void CatchUpServer::accept_all() {
-  become_lowly();
-  while (!must_stop()) {
-    pollfd ready{socket_.fd(), POLLIN, 0};
-    (void)poll(&ready, 1, kSliceMs);
-    join_ended();
-    OsFile accepted(accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (accepted.is_open()) begin_client(std::move(accepted));
-  }
-}
-
-void CatchUpServer::join_ended() {
-  std::list<Client> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto at = clients_.begin(); at != clients_.end();) {
-      const auto next = std::next(at);
-      if (at->is_over) ended.splice(ended.end(), clients_, at);
-      at = next;
-    }
-  }
-  for (Client& client : ended) client.thread.join();
-}
-
-void CatchUpServer::begin_client(OsFile socket) {
-  const std::lock_guard lock(mutex_);
-  if (clients_.size() >= options_.clients_max + kConnectionsMore) {
-    ++counts_.refused;
-    return;
-  }
-  Client& client = clients_.emplace_back();
-  client.thread = std::thread([this, &client, fd = std::make_shared<OsFile>(std::move(socket))] {
-    become_lowly();
-    serve(std::move(*fd));
-    const std::lock_guard over(mutex_);
-    client.is_over = true;
-  });
 }
 
 void CatchUpServer::set_keys(const replicate::ClusterKeys& keys) {
@@ -164,9 +106,9 @@ replicate::ClusterKeys CatchUpServer::keys() const {
 
 // --- a client ---
 
-void CatchUpServer::serve(OsFile socket) {
+void CatchUpServer::serve(OsFile socket, const MustStop& must_stop) {
   ChannelOptions channel_options = options_.channel;
-  channel_options.must_stop = [this] { return must_stop(); };
+  channel_options.must_stop = must_stop;
   auto channel = CatchUpChannel::accept(
       std::move(socket), keys(),
       {.cluster = options_.cluster, .client = 0, .server = options_.node}, channel_options);
@@ -190,7 +132,7 @@ void CatchUpServer::serve(OsFile socket) {
     log_event(Severity::warn, "copy_refused", {{"to", channel->peer()}, {"why", text_of(answer)}});
     return count([](Counts& counts) { ++counts.refused; });
   }
-  given = give(*channel, *request);
+  given = give(*channel, *request, must_stop);
   count([&](Counts& counts) {
     --giving_;
     ++(given ? counts.copies : counts.broken);
@@ -213,7 +155,8 @@ Result<void> CatchUpServer::refuse(CatchUpChannel& channel, CatchUpAnswer answer
   return channel.send({&byte, 1}, true);
 }
 
-Result<void> CatchUpServer::give(CatchUpChannel& channel, const CatchUpRequest& request) {
+Result<void> CatchUpServer::give(CatchUpChannel& channel, const CatchUpRequest& request,
+                                 const MustStop& must_stop) {
   const int64_t begun = base::monotonic_ns();
   const auto hold = supply_.holds->hold();
   auto source = journal::CopySource::open(*supply_.storage, supply_.journal_id, supply_.end(),
@@ -236,7 +179,7 @@ Result<void> CatchUpServer::give(CatchUpChannel& channel, const CatchUpRequest& 
   for (;;) {
     auto next = (*source)->next(message);
     if (!next) return next.error();
-    throttle.pass(message.size(), [this] { return must_stop(); });
+    throttle.pass(message.size(), must_stop);
     if (!*next) break;
     if (auto sent = channel.send(message); !sent) return sent;
   }

@@ -1,14 +1,13 @@
 // Gives copies of this node's journal to nodes that ask for one: by TCP, at the node's own address.
 //
-// A thread that accepts, one for each client. None of them holds the node's mutex; what they read
+// A thread for each client (acceptor.h). None of them holds the node's mutex; what they read
 // is on disk, and is kept there meanwhile. Payments go first: the rate is bounded, the number of
 // clients is, and the time that a slow or silent one gets.
 #pragma once
 
-#include <list>
 #include <mutex>
-#include <thread>
 
+#include "daemon/acceptor.h"
 #include "daemon/catch_up_channel.h"
 #include "journal/copy_source.h"
 #include "journal/segment_holds.h"
@@ -48,46 +47,34 @@ class CatchUpServer {
   static Result<std::unique_ptr<CatchUpServer>> open(const CatchUpServerOptions& options,
                                                      const replicate::ClusterKeys& keys,
                                                      const CatchUpSupply& supply);
-  ~CatchUpServer();
-  CatchUpServer(const CatchUpServer&) = delete;
-  CatchUpServer& operator=(const CatchUpServer&) = delete;
-
   Counts counts() const;
   // For those who ask from here on.
   void set_keys(const replicate::ClusterKeys& keys);
 
  private:
-  struct Client {
-    std::thread thread;
-    bool is_over = false;
-  };
+  using MustStop = Acceptor::MustStop;
 
   CatchUpServer(const CatchUpServerOptions& options, const replicate::ClusterKeys& keys,
-                const CatchUpSupply& supply, arena::OsFile socket)
-      : options_(options), supply_(supply), socket_(std::move(socket)), keys_(keys) {}
-  void accept_all();
-  void begin_client(arena::OsFile socket);
-  void join_ended();
-  void serve(arena::OsFile socket);
-  Result<void> give(CatchUpChannel& channel, const CatchUpRequest& request);
+                const CatchUpSupply& supply)
+      : options_(options), supply_(supply), keys_(keys) {}
+  void serve(arena::OsFile socket, const MustStop& must_stop);
+  Result<void> give(CatchUpChannel& channel, const CatchUpRequest& request,
+                    const MustStop& must_stop);
   Result<void> refuse(CatchUpChannel& channel, CatchUpAnswer answer);
   CatchUpAnswer judge(const CatchUpRequest& request, uint64_t node) const;
-  bool must_stop() const;
   replicate::ClusterKeys keys() const;
   template <class Change>
   void count(Change change);
 
   const CatchUpServerOptions options_;
   const CatchUpSupply supply_;
-  const arena::OsFile socket_;
 
-  mutable std::mutex mutex_;  // of all below
+  mutable std::mutex mutex_;  // of what follows
   replicate::ClusterKeys keys_;
-  bool is_stopping_ = false;
   Counts counts_;
   uint32_t giving_ = 0;
-  std::list<Client> clients_;
-  std::thread acceptor_;
+
+  std::unique_ptr<Acceptor> acceptor_;  // ends before what its threads use
 };
 
 }  // namespace casbook::daemon

@@ -6,8 +6,6 @@
 #include <cstring>
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -129,91 +127,43 @@ ControlSocket::ControlSocket(std::string path, ControlCommands commands)
 Result<std::unique_ptr<ControlSocket>> ControlSocket::open(const std::string& path,
                                                            ControlCommands commands) {
   std::unique_ptr<ControlSocket> control(new ControlSocket(path, std::move(commands)));
-  if (auto done = control->listen(); !done) return done.error();
-  control->acceptor_ = std::thread([raw = control.get()] {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    raw->accept_all();
-  });
+  auto listener = control->listen();
+  if (!listener) return listener.error();
+  auto acceptor =
+      Acceptor::begin(*std::move(listener), {.connections_max = kConnectionsMax},
+                      [raw = control.get()](OsFile socket, const Acceptor::MustStop& must_stop) {
+                        raw->serve(socket, must_stop);
+                      });
+  if (!acceptor) return acceptor.error();
+  control->acceptor_ = *std::move(acceptor);
   return control;
 }
 
 // Nobody can connect before listen(), so the mode is set in time.
-Result<void> ControlSocket::listen() {
+Result<OsFile> ControlSocket::listen() const {
   auto address = address_of(path_);
   if (!address) return address.error();
   struct stat there;
   if (lstat(path_.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) (void)unlink(path_.c_str());
-  listener_ = new_socket();
-  waker_ = OsFile(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!listener_.is_open() || !waker_.is_open())
-    return arena::os_error(errno, "open", "a socket for " + path_);
-  if (bind(listener_.fd(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
+  OsFile listener = new_socket();
+  if (!listener.is_open()) return arena::os_error(errno, "open", "a socket for " + path_);
+  if (bind(listener.fd(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
     return arena::os_error(errno, "bind", path_);
   if (chmod(path_.c_str(), 0600) != 0) return arena::os_error(errno, "chmod", path_);
-  if (::listen(listener_.fd(), kConnectionsMax) != 0)
+  if (::listen(listener.fd(), kConnectionsMax) != 0)
     return arena::os_error(errno, "listen at", path_);
-  return {};
+  return listener;
 }
 
 ControlSocket::~ControlSocket() {
-  if (!acceptor_.joinable()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-  }
-  const uint64_t one = 1;
-  (void)!write(waker_.fd(), &one, sizeof one);
-  acceptor_.join();
-  for (Connection& connection : connections_) connection.thread.join();
+  if (!acceptor_) return;
+  acceptor_.reset();
   (void)unlink(path_.c_str());
 }
 
-bool ControlSocket::must_stop() const {
-  const std::lock_guard lock(mutex_);
-  return is_stopping_;
-}
-
-void ControlSocket::accept_all() {
-  while (!must_stop()) {
-    pollfd ready[] = {{listener_.fd(), POLLIN, 0}, {waker_.fd(), POLLIN, 0}};
-    if (poll(ready, std::size(ready), -1) > 0 && ready[0].revents != 0) accept_one();
-    forget_ended();
-  }
-}
-
-// Beyond so many they find a closed door: nobody who is waited for may keep others out for long.
-void ControlSocket::accept_one() {
-  OsFile socket(accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!socket.is_open()) return;
-  const std::lock_guard lock(mutex_);
-  if (is_stopping_ || connections_.size() >= kConnectionsMax) return;
-  Connection& connection = connections_.emplace_back();
-  connection.socket = std::move(socket);
-  connection.thread = std::thread([this, &connection] { serve(connection); });
-}
-
-void ControlSocket::forget_ended() {
-  std::list<Connection> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    for (auto at = connections_.begin(); at != connections_.end();) {
-      const auto next = std::next(at);
-      if (at->has_ended) ended.splice(ended.end(), connections_, at);
-      at = next;
-    }
-  }
-  for (Connection& connection : ended) connection.thread.join();
-}
-
-void ControlSocket::serve(Connection& connection) {
-  if (const auto line = read_line(connection.socket, kLineBytesMax, now_ms() + kPatienceMs))
-    (void)write_all(connection.socket, commands_.answer(*line, [this] { return must_stop(); }),
-                    now_ms() + kPatienceMs);
-  connection.socket.close();
-  const std::lock_guard lock(mutex_);
-  connection.has_ended = true;
+void ControlSocket::serve(const OsFile& socket, const Acceptor::MustStop& must_stop) const {
+  if (const auto line = read_line(socket, kLineBytesMax, now_ms() + kPatienceMs))
+    (void)write_all(socket, commands_.answer(*line, must_stop), now_ms() + kPatienceMs);
 }
 
 // --- the other end -------------------------------------------------------------------------------

@@ -9,18 +9,15 @@
 #pragma once
 
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include <casbook/result.h>
 
-#include "arena/os_file.h"
+#include "daemon/acceptor.h"
 
 namespace casbook::daemon {
 
@@ -30,7 +27,7 @@ using Json = nlohmann::json;
 // `must_stop` says so; it is called from several threads at once. Its fields come back beside "ok".
 class ControlCommands {
  public:
-  using MustStop = std::function<bool()>;
+  using MustStop = Acceptor::MustStop;
   using Handler = std::function<Result<Json>(const Json& request, const MustStop& must_stop)>;
   void add(std::string name, Handler handler) {
     handlers_.insert_or_assign(std::move(name), std::move(handler));
@@ -58,26 +55,13 @@ class ControlSocket {
   ~ControlSocket();
 
  private:
-  struct Connection {
-    arena::OsFile socket;
-    std::thread thread;
-    bool has_ended = false;
-  };
   ControlSocket(std::string path, ControlCommands commands);
-  Result<void> listen();
-  void accept_all();
-  void accept_one();
-  void forget_ended();
-  void serve(Connection& connection);
-  bool must_stop() const;
+  Result<arena::OsFile> listen() const;
+  void serve(const arena::OsFile& socket, const Acceptor::MustStop& must_stop) const;
 
   const std::string path_;
   const ControlCommands commands_;
-  arena::OsFile listener_, waker_;
-  std::thread acceptor_;
-  mutable std::mutex mutex_;  // of what follows
-  bool is_stopping_ = false;
-  std::list<Connection> connections_;
+  std::unique_ptr<Acceptor> acceptor_;
 };
 
 // The other end: sends `request`, and returns what came back, or its error as an Error of that

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "commit/executor.h"
 #include "daemon/checkpoints.h"
-#include "daemon/cluster_node.h"
+#include "daemon/cluster_service.h"
 #include "daemon/event_log.h"
 #include "daemon/introduction.h"
 #include "daemon/keeper.h"

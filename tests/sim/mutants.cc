@@ -66,16 +66,11 @@ TEST_P(Mutants, IsFound) {
 //   consensus_changes_overlap, consensus_change_early, consensus_change_forgotten: rules of changes
 //                                that meet only in a row of failures; unit_replicate_changes, where
 //                                consensus alone runs a thousand times as often
-//   consensus_commit_falls       D2: the index falls by a message that is newer than what the follower
-//                                knows and ends before it. A leader makes one only after it went
-//                                back, and goes back behind what was matched only by D3. Of
-//                                consensus without transport, where both are off, it is seen by
-//                                chance: unit_replicate_consensus_cluster
-//   transport_unordered          D3: libraft believes a late rejection only of a follower that was
-//                                silent for an election timeout, and of exactly the entry that it
-//                                has matched; with the sessions and the guard off 30 changes of
-//                                leader do not come to it. unit_replicate_consensus ConsensusLate
-//                                does on purpose
+//   consensus_commit_falls (D2), transport_unordered (D3): late_messages.cc. A leader goes back behind
+//                                what a follower knows to be committed where its log begins behind the
+//                                last answer of that one; and libraft believes a late rejection only
+//                                of a follower that was silent for an election timeout, and of exactly
+//                                the entry that it has matched: not in 30 changes of leader by chance
 //   copy_installed_unruled       copies.cc: the old leader has to stand still in the middle of a copy
 //                                until another leads, and to go on unseen by that one
 constexpr Seeded kSeeded[] = {

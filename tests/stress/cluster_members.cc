@@ -52,18 +52,7 @@ class ClusterMembers : public testing::Test {
   bool has_said(uint32_t host, const std::string& text) const {
     return daemons_->events(host).find(text) != std::string::npos;
   }
-  bool await_progress() {
-    std::array<uint64_t, kClients> before;
-    for (uint32_t client = 0; client < kClients; ++client)
-      before[client] = truth_->clients[client].reached;
-    return await(
-        [&] {
-          for (uint32_t client = 0; client < kClients; ++client)
-            if (truth_->clients[client].reached < before[client] + 5) return false;
-          return true;
-        },
-        kSeconds);
-  }
+  bool await_progress() { return test_support::await_progress(*truth_); }
 
   Json status(uint32_t host) {
     const auto asked =

@@ -159,4 +159,17 @@ void pay_on_host(uint32_t host, const std::string& book_name, ClusterTruth& trut
   }
 }
 
+bool await_progress(const ClusterTruth& truth, uint64_t payments, int seconds) {
+  std::array<uint64_t, kClients> before;
+  for (uint32_t client = 0; client < kClients; ++client)
+    before[client] = truth.clients[client].reached;
+  return await(
+      [&] {
+        for (uint32_t client = 0; client < kClients; ++client)
+          if (truth.clients[client].reached < before[client] + payments) return false;
+        return true;
+      },
+      seconds);
+}
+
 }  // namespace casbook::test_support

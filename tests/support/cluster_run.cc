@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "replicate/key_file.h"
-#include "support/cluster_payer.h"
 
 namespace casbook::test_support {
 namespace {
@@ -91,19 +90,6 @@ uint32_t ClusterRun::await_leader(uint32_t former, int seconds) {
   uint32_t found = 0;
   await([&] { return (found = leader()) != 0 && found != former; }, seconds);
   return found == former ? 0 : found;
-}
-
-bool ClusterRun::await_progress(uint64_t payments, int seconds) {
-  std::array<uint64_t, kClients> before;
-  for (uint32_t client = 0; client < kClients; ++client)
-    before[client] = truth_->clients[client].reached;
-  return await(
-      [&] {
-        for (uint32_t client = 0; client < kClients; ++client)
-          if (truth_->clients[client].reached < before[client] + payments) return false;
-        return true;
-      },
-      seconds);
 }
 
 bool ClusterRun::await_caught_up(uint32_t host, int seconds) {

@@ -7,6 +7,7 @@
 
 #include "support/cluster_check.h"
 #include "support/cluster_daemons.h"
+#include "support/cluster_payer.h"
 
 namespace casbook::test_support {
 
@@ -42,7 +43,9 @@ class ClusterRun {
   // Another than `former` does. 0: not within `seconds`.
   uint32_t await_leader(uint32_t former = 0, int seconds = 30);
   // Each client has had so many payments more, at its level.
-  bool await_progress(uint64_t payments = 5, int seconds = 30);
+  bool await_progress(uint64_t payments = 5, int seconds = 30) {
+    return test_support::await_progress(*truth_, payments, seconds);
+  }
   // That host's book has everything that any host's book has now.
   bool await_caught_up(uint32_t host, int seconds = 30);
   void start_payers();  // where there are none

@@ -47,6 +47,7 @@ void SimNetwork::set_all(const SimLink& link) {
 }
 
 void SimNetwork::send(uint64_t from, uint64_t to, const Datagram& datagram, bool is_multicast) {
+  if (tap_ && tap_(from, to, *datagram)) return;
   const SimLink& way = link(from, to);
   ++counts_.sent, counts_.sent_bytes += datagram->size();
   const bool is_lost = way.is_cut || (is_multicast && way.is_multicast_silent) ||

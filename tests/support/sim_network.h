@@ -1,9 +1,13 @@
 // The network of a simulated cluster: each directed link loses, doubles, delays, reorders, flips
-// bits, or is cut, as it is told to; multicast may be silent where unicast is not.
+// bits, or is cut, as it is told to; multicast may be silent where unicast is not. A tap sees what is
+// sent, and may take it off the wire for later.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "replicate/network.h"
@@ -34,6 +38,11 @@ class SimNetwork {
   void heal() { set_all({}); }
   void cut(uint64_t from, uint64_t to) { link(from, to).is_cut = true; }
   uint64_t nodes() const { return ports_.size(); }
+  // Sees what is sent, also over links that are cut; true: it has taken it, nothing arrives.
+  using Tap = std::function<bool(uint64_t from, uint64_t to, std::span<const std::byte> datagram)>;
+  void set_tap(Tap tap) { tap_ = std::move(tap); }
+  // What was taken off the wire arrives now, whatever became of the link.
+  void put_back(uint64_t to, const std::vector<std::byte>& datagram) { receive_(to, datagram); }
   const Counts& counts() const { return counts_; }
 
  private:
@@ -45,6 +54,7 @@ class SimNetwork {
   SimEvents& events_;
   Random random_;
   Receive receive_;
+  Tap tap_;
   std::vector<std::unique_ptr<replicate::Network>> ports_;
   std::map<uint64_t, SimLink> links_;
   Counts counts_;

@@ -75,16 +75,23 @@ class JournalAppender : public testing::Test {
     }
     FAIL() << "it does not settle";
   }
-  void write_twelve_and_cut_behind_six() {
+  // One by one, each durable before the next.
+  void write_twelve(Appender& appender) {
+    log::LogWriter writer(arena_.store(), 0);
+    for (int i = 0; i < 12 && !HasFatalFailure(); ++i) {
+      pay(writer);
+      settle(appender);
+    }
+  }
+  // With an appender of its own, which is closed then.
+  void write_twelve() {
     auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
     ASSERT_TRUE(opened) << opened.error().message();
-    log::LogWriter writer(arena_.store(), 0);
-    for (int i = 0; i < 12; ++i) {
-      pay(writer);
-      settle(**opened);
-      if (HasFatalFailure()) return;
-    }
-    opened->reset();
+    write_twelve(**opened);
+  }
+  void write_twelve_and_cut_behind_six() {
+    write_twelve();
+    if (HasFatalFailure()) return;
     const auto end = journal::end_at(disk_, kJournalId, 6);
     ASSERT_TRUE(end) << end.error().message();
     ASSERT_TRUE(Appender::open(disk_, kJournalId, {}, *end, kOptions));
@@ -124,12 +131,8 @@ TEST_F(JournalAppender, ASpareThatIsBeingNamedIsNotPreparedAnew) {
     EXPECT_FALSE(appender.wants_spare());
     EXPECT_TRUE(appender.prepare_spare());
   };
-  log::LogWriter writer(arena_.store(), 0);
-  for (int i = 0; i < 12; ++i) {
-    pay(writer);
-    settle(appender);
-    if (HasFatalFailure()) return;
-  }
+  write_twelve(appender);
+  if (HasFatalFailure()) return;
   EXPECT_GE(namings, 2u) << "no segment was rotated";
   EXPECT_EQ(appender.durable().lsn(), 12u);
   EXPECT_EQ(records_in_journal(), 12u);
@@ -137,15 +140,8 @@ TEST_F(JournalAppender, ASpareThatIsBeingNamedIsNotPreparedAnew) {
 
 // A removal that comes back after a loss of power would leave a hole between the segments.
 TEST_F(JournalAppender, ASegmentThatWasRemovedStaysSo) {
-  auto opened = Appender::open(disk_, kJournalId, {}, {}, kOptions);
-  ASSERT_TRUE(opened) << opened.error().message();
-  log::LogWriter writer(arena_.store(), 0);
-  for (int i = 0; i < 12; ++i) {
-    pay(writer);
-    settle(**opened);
-    if (HasFatalFailure()) return;
-  }
-  opened->reset();
+  write_twelve();
+  if (HasFatalFailure()) return;
   const auto before = journal::list_segments(disk_, kJournalId);
   ASSERT_TRUE(before && before->size() >= 3) << before->size();
   const uint64_t syncs = disk_.count(only(Operation::sync_directory));

@@ -1,238 +1,20 @@
-// Consensus by single messages: what each guard keeps out. A scenario answers whether the rule was
-// kept; where there is a mutant of the rule, it has to be broken with it.
+// Consensus by single messages: votes, what is committed, what is late, what is refused. The guards
+// that have mutants: replicate_consensus_rules.cc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/limits.h"
-#include "base/probe.h"
-#include "support/consensus_cluster.h"
+#include "support/lone_node.h"
 
 namespace casbook::replicate {
 namespace {
 
-using base::Mutant;
 using journal::EntryType;
-using test::ConsensusCluster;
+using test::all_of, test::change, test::ConsensusCluster, test::LoneNode, test::moved, test::must,
+    test::records;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-constexpr uint8_t kVoteResultVersion = 2;  // libraft's, as of 0.22
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message());
-  return *std::move(result);
-}
-
-template <class M>
-std::vector<M> all_of(const Update& update) {
-  std::vector<M> found;
-  for (const Outgoing& outgoing : update.messages)
-    if (const auto* m = std::get_if<M>(&outgoing.message)) found.push_back(*m);
-  return found;
-}
-
-EntryPtr records(uint64_t index, uint64_t term) {
-  return std::make_shared<LogEntry>(LogEntry{.index = index, .term = term, .body = {}});
-}
-EntryPtr change(uint64_t index, uint64_t term, const Configuration& configuration) {
-  return std::make_shared<LogEntry>(LogEntry{
-      .index = index, .term = term, .type = EntryType::change, .body = encode(configuration)});
-}
-
-// One node among messages that the test makes up.
-class Node {
- public:
-  explicit Node(Recovered recovered, ConsensusOptions options = {}) {
-    consensus = must(Consensus::open(recovered, options, now));
-  }
-  explicit Node(uint64_t id = 2, uint64_t nodes = 3) : Node(fresh(id, nodes)) {}
-
-  static Recovered fresh(uint64_t id, uint64_t nodes = 3) {
-    return {.node = id, .term = 1, .entries = {ConsensusCluster::first_entry(nodes)}};
-  }
-
-  // From node 1. The entries are of these terms, behind `prev`.
-  Update append(uint64_t term, uint64_t prev, uint64_t prev_term, std::vector<uint64_t> terms,
-                uint64_t commit = 1) {
-    AppendEntries m{.term = term, .prev_index = prev, .prev_term = prev_term, .commit = commit};
-    for (const uint64_t each : terms) m.entries.push_back(records(++prev, each));
-    m.count = static_cast<uint32_t>(terms.size());
-    return receive(1, m);
-  }
-  Update receive(uint64_t from, const Message& m) {
-    return must(consensus->receive(from, m, ++now));
-  }
-  Update persisted(uint64_t index, uint64_t term) {
-    return must(consensus->persisted(index, term, ++now));
-  }
-  Update time_out() {
-    now = std::max(now + 1, consensus->deadline_ms());
-    return must(consensus->timeout(now));
-  }
-  VoteResult vote(bool is_pre_vote) const {
-    return {.version = kVoteResultVersion,
-            .term = consensus->term() + is_pre_vote,
-            .is_granted = true,
-            .is_pre_vote = is_pre_vote};
-  }
-  // Leader of the next term by the votes of these, its barrier on disk.
-  Update lead(std::vector<uint64_t> by) {
-    while (all_of<VoteRequest>(time_out()).empty()) {
-    }
-    for (const uint64_t voter : by) receive(voter, vote(true));
-    Update won;
-    for (const uint64_t voter : by) won = receive(voter, vote(false));
-    EXPECT_EQ(consensus->role(), Role::leader);
-    persisted(consensus->last_index(), consensus->term());
-    return won;
-  }
-  // That follower has all up to `index` on disk.
-  Update match(uint64_t from, uint64_t index) {
-    return receive(from,
-                   AppendResult{.version = 1, .term = consensus->term(), .last_index = index});
-  }
-  Update submit(EntryPtr entry) { return must(consensus->submit(std::move(entry), ++now)); }
-
-  std::unique_ptr<Consensus> consensus;
-  int64_t now = 1'000'000;
-};
-
-class WithMutant {
- public:
-  explicit WithMutant(Mutant mutant) { base::probes.mutant = mutant; }
-  ~WithMutant() { base::probes.mutant = Mutant::none; }
-};
-
-// --- scenarios with mutants ----------------------------------------------------------------------
-
-Configuration moved(uint64_t port) {
-  Configuration configuration = ConsensusCluster::configuration(3);
-  configuration.servers[2].address = "10.0.0.3:" + std::to_string(port);
-  return configuration;
-}
-
-// D1: a change in the middle of a batch is committed at its own index, so another can follow.
-bool records_changes_in_place(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  AppendEntries m{.term = 2, .prev_index = 1, .prev_term = 1, .commit = 1, .count = 4};
-  m.entries = {records(2, 2), records(3, 2), change(4, 2, moved(7500)), records(5, 2)};
-  const Update taken = node.receive(1, m);
-  EXPECT_EQ(taken.entries.size(), 4u);
-  EXPECT_EQ(node.consensus->configuration(), moved(7500));
-  node.persisted(5, 2);
-  node.append(2, 5, 2, {}, 5);
-  EXPECT_EQ(node.consensus->commit_index(), 5u);
-  node.lead({3});
-  node.match(3, node.consensus->last_index());
-  Configuration four = moved(7500);
-  four.servers.push_back({.id = 4, .address = "10.0.0.4:7400", .role = ServerRole::standby});
-  const uint64_t next = node.consensus->last_index() + 1;
-  return bool(node.consensus->submit(change(next, node.consensus->term(), four), node.now));
-}
-
-// D2
-bool keeps_commit_index(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  node.append(2, 1, 1, {2, 2, 2, 2}, 5);
-  EXPECT_EQ(node.consensus->commit_index(), 5u);
-  node.append(2, 1, 1, {2}, 9);  // sent again for its first entry, by a leader that knows of more
-  node.append(2, 1, 1, {}, 9);
-  return node.consensus->commit_index() == 5;
-}
-
-// D4: 500 entries of an ex-leader, none of which the new one has.
-bool steps_back_in_one(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  node.append(2, 1, 1, std::vector<uint64_t>(500, 2));
-  node.persisted(501, 2);
-  const auto results = all_of<AppendResult>(node.append(3, 400, 3, {3}));
-  EXPECT_EQ(results.size(), 1u);
-  EXPECT_EQ(results.at(0).rejected, 400u);
-  return results.at(0).last_index == 1;
-}
-
-// D7: two candidates, each asked a third for a vote it did not get yet, and was answered late by
-// the other that it would have its vote.
-bool elects_one_of_two(Mutant mutant) {
-  WithMutant with(mutant);
-  std::map<uint64_t, Node> nodes;
-  for (uint64_t id = 1; id <= 3; ++id) nodes.emplace(id, Node(id));
-  std::map<uint64_t, Update> asked;
-  for (const uint64_t id : {1u, 3u}) asked[id] = nodes.at(id).time_out();
-  std::map<std::pair<uint64_t, uint64_t>, Message> answers;  // from, to
-  for (auto& [id, update] : asked)
-    for (const Outgoing& question : update.messages) {
-      const Update answer = nodes.at(question.to).receive(id, question.message);
-      answers[{question.to, id}] = answer.messages.at(0).message;
-    }
-  for (const uint64_t id : {1u, 3u}) nodes.at(id).receive(2, answers.at({2, id}));
-  for (const uint64_t id : {1u, 3u}) nodes.at(id).receive(4 - id, answers.at({4 - id, id}));
-  EXPECT_EQ(nodes.at(1).consensus->term(), 2u);
-  EXPECT_EQ(nodes.at(3).consensus->term(), 2u);
-  return nodes.at(1).consensus->role() != Role::leader &&
-         nodes.at(3).consensus->role() != Role::leader;
-}
-
-// D13: entries 3 and 4 of term 2 were being written when a leader of term 3 replaced them.
-bool counts_only_what_it_has(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  node.append(2, 1, 1, {2, 2, 2});
-  const Update replaced = node.append(3, 2, 2, {3, 3});
-  EXPECT_EQ(replaced.entries.at(0)->index, 3u);
-  const auto early = all_of<AppendResult>(node.persisted(4, 2));
-  const bool is_kept = early.empty() && node.consensus->stored_index() < 3;
-  if (mutant == Mutant::none) {
-    EXPECT_EQ(all_of<AppendResult>(node.persisted(4, 3)).at(0).last_index, 4u);
-    EXPECT_EQ(node.consensus->stored_index(), 4u);
-  }
-  return is_kept;
-}
-
-// D15
-bool campaigns_without_wasting_terms(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  node.time_out();
-  node.receive(1, node.vote(true));  // then it hears nothing any more
-  EXPECT_EQ(node.consensus->term(), 2u);
-  for (int i = 0; i < 20; ++i) node.time_out();
-  return node.consensus->term() == 2;
-}
-
-// D10: with nothing uncommitted, too.
-bool begins_with_a_barrier(Mutant mutant) {
-  WithMutant with(mutant);
-  Node node;
-  const Update won = node.lead({1});
-  return won.entries.size() == 1 && won.entries[0]->type == EntryType::barrier &&
-         won.entries[0]->index == 2 && won.entries[0]->term == 2;
-}
-
-struct Rule {
-  Mutant mutant;
-  bool (*is_kept)(Mutant);
-};
-class ConsensusRules : public testing::TestWithParam<Rule> {};
-TEST_P(ConsensusRules, HoldAndAreBrokenByTheirMutant) {
-  EXPECT_TRUE(GetParam().is_kept(Mutant::none));
-  EXPECT_FALSE(GetParam().is_kept(GetParam().mutant));
-}
-INSTANTIATE_TEST_SUITE_P(
-    All, ConsensusRules,
-    testing::Values(Rule{Mutant::consensus_change_mid_batch, records_changes_in_place},
-                    Rule{Mutant::consensus_commit_falls, keeps_commit_index},
-                    Rule{Mutant::consensus_steps_back_singly, steps_back_in_one},
-                    Rule{Mutant::consensus_version_dropped, elects_one_of_two},
-                    Rule{Mutant::consensus_counts_replaced, counts_only_what_it_has},
-                    Rule{Mutant::consensus_reelects_boldly, campaigns_without_wasting_terms},
-                    Rule{Mutant::consensus_no_barrier, begins_with_a_barrier}),
-    [](const auto& given) { return std::string(mutant_name(given.param.mutant)); });
 
 // --- voting --------------------------------------------------------------------------------------
 
@@ -245,24 +27,24 @@ VoteRequest request(uint64_t candidate, uint64_t term, uint64_t last_index, uint
 }
 
 TEST(ConsensusVote, IsOnePerTermAndSurvivesARestart) {
-  Node node;
+  LoneNode node;
   const Update first = node.receive(1, request(1, 2, 1, 1));
   ASSERT_TRUE(first.has_term_or_vote);
   EXPECT_EQ(first.term, 2u);
   EXPECT_EQ(first.voted_for, 1u);
   EXPECT_TRUE(all_of<VoteResult>(first).at(0).is_granted);
 
-  Recovered recovered = Node::fresh(2);
+  Recovered recovered = LoneNode::fresh(2);
   recovered.term = first.term;
   recovered.voted_for = first.voted_for;
-  Node again(recovered);
+  LoneNode again(recovered);
   EXPECT_FALSE(all_of<VoteResult>(again.receive(3, request(3, 2, 9, 1))).at(0).is_granted);
   EXPECT_TRUE(all_of<VoteResult>(again.receive(1, request(1, 2, 1, 1))).at(0).is_granted);
   EXPECT_TRUE(all_of<VoteResult>(again.receive(3, request(3, 3, 1, 1))).at(0).is_granted);
 }
 
 TEST(ConsensusVote, GoesToNoneWhoseLogIsOlder) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, {2, 2});  // not on disk yet, but it counts here
   while (node.consensus->leader()) {
     node.persisted(3, 2);
@@ -274,7 +56,7 @@ TEST(ConsensusVote, GoesToNoneWhoseLogIsOlder) {
 }
 
 TEST(ConsensusVote, LateAnswerToAPreVoteDoesNotRaiseTheTerm) {
-  Node node;
+  LoneNode node;
   node.time_out();
   const VoteResult late = node.vote(true);
   node.append(1, 1, 1, {});
@@ -283,7 +65,7 @@ TEST(ConsensusVote, LateAnswerToAPreVoteDoesNotRaiseTheTerm) {
 }
 
 TEST(ConsensusMayLead, WhileFalseAsksForNoVoteButGivesHis) {
-  Node node;
+  LoneNode node;
   node.append(1, 1, 1, {});
   node.consensus->set_may_lead(false);
   EXPECT_EQ(node.consensus->leader()->id, 1u);
@@ -314,7 +96,7 @@ TEST(ConsensusMayLead, WhileFalseAsksForNoVoteButGivesHis) {
 }
 
 TEST(ConsensusMayLead, HandedOverLeadershipIsTaken) {
-  Node node;
+  LoneNode node;
   node.append(1, 1, 1, {});
   const Update update =
       node.receive(1, TimeoutNow{.version = 1, .term = 1, .last_index = 1, .last_term = 1});
@@ -324,15 +106,15 @@ TEST(ConsensusMayLead, HandedOverLeadershipIsTaken) {
 }
 
 TEST(ConsensusMayLead, TermsEndWhereThoseOfPositionsDo) {
-  Recovered recovered = Node::fresh(2);
+  Recovered recovered = LoneNode::fresh(2);
   recovered.term = kTermMax - 1;
-  Node node(recovered);
+  LoneNode node(recovered);
   EXPECT_EQ(node.consensus->term(), kTermMax - 1);
   node.lead({1});
   EXPECT_EQ(node.consensus->term(), kTermMax);
 
   recovered.term = kTermMax;
-  Node last(recovered);
+  LoneNode last(recovered);
   for (int i = 0; i < 5; ++i) {
     last.now = last.consensus->deadline_ms();
     const auto refused = last.consensus->timeout(last.now);
@@ -354,7 +136,7 @@ TEST(ConsensusMayLead, TermsEndWhereThoseOfPositionsDo) {
 // --- replication ---------------------------------------------------------------------------------
 
 TEST(ConsensusCommit, NeedsAMajorityOfDisks) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   leader.submit(records(3, 2));
   EXPECT_EQ(leader.consensus->commit_index(), 1u);
@@ -370,10 +152,10 @@ TEST(ConsensusCommit, NeedsAMajorityOfDisks) {
 
 // Figure 8 of the Raft paper: an entry of an earlier term is not committed by counting.
 TEST(ConsensusCommit, OfAnEarlierTermGoesWithOneOfItsOwn) {
-  Recovered recovered = Node::fresh(1, 5);
+  Recovered recovered = LoneNode::fresh(1, 5);
   recovered.entries.push_back(records(2, 2));
   recovered.term = 4;
-  Node leader(recovered);
+  LoneNode leader(recovered);
   leader.lead({2, 3});
   EXPECT_EQ(leader.consensus->term(), 5u);
   EXPECT_EQ(leader.consensus->last_index(), 3u);
@@ -386,7 +168,7 @@ TEST(ConsensusCommit, OfAnEarlierTermGoesWithOneOfItsOwn) {
 }
 
 TEST(ConsensusCommit, IgnoresAnExLeadersTail) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, std::vector<uint64_t>(10, 2));
   node.persisted(11, 2);
   // The new leader's log ends at 5, then come its barrier and others that are not sent yet.
@@ -397,7 +179,7 @@ TEST(ConsensusCommit, IgnoresAnExLeadersTail) {
 }
 
 TEST(ConsensusLate, ReportOfAWritingThatWasUndoneAndDoneAgain) {
-  Node node(2, 5);
+  LoneNode node(2, 5);
   node.append(2, 1, 1, {2, 2, 2});  // being written: 2, 3, 4 of term 2
   node.append(3, 2, 2, {3});        // 3 of term 3 in place of 3 and 4
   const Update again = node.append(4, 2, 2, {2, 2, 4});
@@ -410,7 +192,7 @@ TEST(ConsensusLate, ReportOfAWritingThatWasUndoneAndDoneAgain) {
 
 // D3
 TEST(ConsensusLate, RejectionDoesNotSetAFollowerBack) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   leader.match(2, 2);
   for (uint64_t index = 3; index <= 50; ++index) leader.submit(records(index, 2));
@@ -430,7 +212,7 @@ TEST(ConsensusLate, RejectionDoesNotSetAFollowerBack) {
 }
 
 TEST(ConsensusLate, RequestFromBeforeTheCutIsAnsweredWithTheCut) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, std::vector<uint64_t>(20, 2), 15);
   node.persisted(21, 2);
   must(node.consensus->compacted(10, node.now));
@@ -444,7 +226,7 @@ TEST(ConsensusLate, RequestFromBeforeTheCutIsAnsweredWithTheCut) {
 }
 
 TEST(ConsensusLate, LeaderOfAnOldTermIsToldTheNewOne) {
-  Node node;
+  LoneNode node;
   node.append(5, 1, 1, {5});
   const auto result = all_of<AppendResult>(node.append(3, 1, 1, {3})).at(0);
   EXPECT_EQ(result.term, 5u);
@@ -453,7 +235,7 @@ TEST(ConsensusLate, LeaderOfAnOldTermIsToldTheNewOne) {
 }
 
 TEST(ConsensusSubmit, SendsNothingEmptyWhileTheWindowIsFull) {
-  Node leader(Node::fresh(1), {.inflight_max = 8});
+  LoneNode leader(LoneNode::fresh(1), {.inflight_max = 8});
   leader.lead({2});
   leader.match(2, 2);
   leader.match(3, 2);
@@ -471,7 +253,7 @@ TEST(ConsensusSubmit, SendsNothingEmptyWhileTheWindowIsFull) {
 }
 
 TEST(ConsensusSubmit, IsForLeadersOfTheEntrysTerm) {
-  Node node;
+  LoneNode node;
   EXPECT_EQ(node.consensus->submit(records(2, 1), node.now).error().code, Code::not_leader);
   node.lead({1});
   EXPECT_EQ(node.consensus->submit(records(3, 1), node.now).error().code, Code::not_leader);
@@ -508,7 +290,7 @@ TEST(ConsensusTransfer, OfWhoHasAllIsAtOnce) {
 }
 
 TEST(ConsensusSubmit, RefusesAChangeThatIsNoneAndASecondOne) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   const auto broken = std::make_shared<LogEntry>(
       LogEntry{.index = 3, .term = 2, .type = EntryType::change, .body = {std::byte{1}}});
@@ -525,7 +307,7 @@ TEST(ConsensusSubmit, RefusesAChangeThatIsNoneAndASecondOne) {
 }
 
 TEST(ConsensusChange, IsRolledBackWithItsEntry) {
-  Node node;
+  LoneNode node;
   AppendEntries m{.term = 2, .prev_index = 1, .prev_term = 1, .commit = 1, .count = 2};
   m.entries = {records(2, 2), change(3, 2, moved(7500))};
   node.receive(1, m);
@@ -537,7 +319,7 @@ TEST(ConsensusChange, IsRolledBackWithItsEntry) {
 // --- what is refused -----------------------------------------------------------------------------
 
 TEST(ConsensusReceive, RefusesWhatNoNodeSays) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, {2, 2}, 3);
   const auto code = [&node](uint64_t from, const Message& m) {
     const auto result = node.consensus->receive(from, m, node.now);
@@ -569,7 +351,7 @@ TEST(ConsensusReceive, RefusesWhatNoNodeSays) {
 }
 
 TEST(ConsensusReceive, RefusesASecondLeaderOfItsTerm) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   const auto refused =
       leader.consensus->receive(3, AppendEntries{.term = 2, .prev_index = 1, .prev_term = 1}, 0);
@@ -599,14 +381,14 @@ TEST(ConsensusOpen, RefusesALogThatContradictsItself) {
                       .configuration = all,
                       .entries = {records(6, 3)}};
   ASSERT_EQ(code(cut), Code{});
-  Node node(cut);
+  LoneNode node(cut);
   EXPECT_EQ(node.consensus->last_index(), 6u);
   EXPECT_EQ(node.consensus->commit_index(), 5u);
   EXPECT_EQ(node.consensus->configuration(), all);
 }
 
 TEST(ConsensusCompacted, TakesOnlyWhatIsCommittedAndOnDisk) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, {2, 2, 2}, 3);
   EXPECT_EQ(node.consensus->compacted(2, node.now).error().code, Code::bad_argument);
   node.persisted(4, 2);
@@ -617,7 +399,7 @@ TEST(ConsensusCompacted, TakesOnlyWhatIsCommittedAndOnDisk) {
 }
 
 TEST(ConsensusLeader, OfAnEarlierTermIsNotKnown) {
-  Node node;
+  LoneNode node;
   node.append(2, 1, 1, {2});
   EXPECT_EQ(node.consensus->leader(), (Server{1, "10.0.0.1:7400"}));
   VoteRequest handed_over = request(3, 3, 9, 2);

@@ -265,7 +265,7 @@ TEST(ConsensusSubmit, IsForLeadersOfTheEntrysTerm) {
 
 // D27
 TEST(ConsensusTransfer, TellsTheHeirWhenItHasAllAndAgain) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   leader.match(2, 2);
   for (uint64_t index = 3; index <= 5; ++index) leader.submit(records(index, 2));
@@ -280,7 +280,7 @@ TEST(ConsensusTransfer, TellsTheHeirWhenItHasAllAndAgain) {
 }
 
 TEST(ConsensusTransfer, OfWhoHasAllIsAtOnce) {
-  Node leader(1);
+  LoneNode leader(1);
   leader.lead({2});
   leader.match(2, 2);
   leader.match(3, 2);

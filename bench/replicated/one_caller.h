@@ -8,8 +8,8 @@
 
 namespace casbook::bench {
 
-// The caller and the followers share a core, since the caller sleeps while they work; the leading
-// daemon has the other one.
+// The processes of a host share a core: the caller and the daemon that leads have one, both followers
+// the other.
 inline void pin_floor(const NetworkFloor& floor, uint32_t hosts) {
   for (uint32_t host = 1; host <= hosts; ++host)
     pin_process(floor.daemon_of(host), host == 1 ? kCallerCore : kDaemonCore);

@@ -162,8 +162,10 @@ ControlSocket::~ControlSocket() {
 }
 
 void ControlSocket::serve(const OsFile& socket, const Acceptor::MustStop& must_stop) const {
-  if (const auto line = read_line(socket, kLineBytesMax, now_ms() + kPatienceMs))
-    (void)write_all(socket, commands_.answer(*line, must_stop), now_ms() + kPatienceMs);
+  const auto line = read_line(socket, kLineBytesMax, now_ms() + kPatienceMs);
+  if (!line) return;
+  const std::string answer = commands_.answer(*line, must_stop);  // may take as long as it was asked to
+  (void)write_all(socket, answer, now_ms() + kPatienceMs);
 }
 
 // --- the other end -------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 //
 //   in step     less than `soft_bytes` behind
 //   lagging     between: the leader takes records a little slower, so that it can close up
-//   out         more than `hard_bytes` behind: it gets heartbeats and offers of a copy, no entries and
+//   out         more than `hard_bytes` behind: it gets heartbeats and offers of a copy, no entries
+//   and
 //               so no repairs. Only a copy brings it back, and what was paid meanwhile it gets by
-//               the log: if another copy were needed, which takes longer than the one before, payments
-//               that go on could keep it out for ever
+//               the log: if another copy were needed, which takes longer than the one before,
+//               payments that go on could keep it out for ever
 //
 // Only who is there counts: one that is silent slows nobody down, and one whose place in the log is
 // not known yet is in step.
@@ -34,7 +35,14 @@ class Laggards {
     Follower& follower = find(node);
     follower.heard_ns = now_ns;
     follower.is_lagging = bytes_behind >= limits_.soft_bytes;
-    follower.is_out = bytes_behind > limits_.hard_bytes;
+    follower.is_out = bytes_behind > limits_.hard_bytes && now_ns >= follower.may_be_out_ns;
+  }
+  // It was started anew, perhaps on a copy: what is known of its place is old, and what it has it
+  // will have said within a moment.
+  void began_anew(uint64_t node, int64_t now_ns) {
+    Follower& follower = find(node);
+    follower.is_lagging = follower.is_out = false;
+    follower.may_be_out_ns = now_ns + kMomentNs;
   }
   bool is_out(uint64_t node) const {
     for (const Follower& follower : followers_)
@@ -60,10 +68,11 @@ class Laggards {
 
  private:
   static constexpr int64_t kPauseMaxNs = 1'000'000;
+  static constexpr int64_t kMomentNs = 1'000'000'000;
 
   struct Follower {
     uint64_t node = 0;
-    int64_t heard_ns = 0;
+    int64_t heard_ns = 0, may_be_out_ns = 0;
     bool is_lagging = false, is_out = false;
   };
   Follower& find(uint64_t node) {

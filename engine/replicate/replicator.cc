@@ -309,6 +309,13 @@ void Replicator::offer_copies(std::vector<Outgoing>& messages) const {
   }
 }
 
+bool Replicator::is_out(uint64_t node) {
+  const uint64_t boot = transport_->boot_of(node);
+  if (Follower* const follower = find_follower(node); follower && follower->lag_boot != boot)
+    follower->lag_boot = boot, laggards_.began_anew(node, now_ns_);
+  return laggards_.is_out(node);
+}
+
 // To those that are out of the stream no entries go, so they ask for none: they hear that the
 // leader is there, and that they may have a copy.
 void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
@@ -316,7 +323,7 @@ void Replicator::spare_laggards(std::vector<Outgoing>& messages) {
   const uint64_t commit = consensus_->commit_index();
   for (size_t i = 0, count = messages.size(); i < count; ++i) {
     auto* const append = std::get_if<AppendEntries>(&messages[i].message);
-    if (!append || append->count == 0 || !laggards_.is_out(messages[i].to)) continue;
+    if (!append || append->count == 0 || !is_out(messages[i].to)) continue;
     append->count = 0;
     messages.push_back({messages[i].to, Offer{term_, commit, log_.term_at(commit)}});
   }

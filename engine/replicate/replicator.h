@@ -195,6 +195,7 @@ class Replicator {
   struct Follower {
     uint64_t id = 0, received = 0, round = 0;
     uint64_t boot = 0;      // that `received` is of: memory ends with it
+    uint64_t lag_boot = 0;  // that the laggards know
     AppendResult result{};  // the last that was no rejection
     int64_t heard_ns = 0;   // when consensus heard of it
     bool is_voter = false;
@@ -217,6 +218,7 @@ class Replicator {
   void on_offer(uint64_t from, const Offer& offer);
   void note_lag(const Follower& follower);
   void offer_copies(std::vector<Outgoing>& messages) const;
+  bool is_out(uint64_t node);
   void spare_laggards(std::vector<Outgoing>& messages);
   bool take_digest_talk(uint64_t from, Message& message);
   void on_digest_answer(uint64_t from, const DigestAnswer& answer);

@@ -23,6 +23,10 @@ class Control : public testing::Test {
     commands.add("refuse", [](const Json&, const auto&) {
       return Result<Json>(Error{.code = Code::not_leader, .detail = "node 2 leads"});
     });
+    commands.add("take_time", [](const Json& request, const auto&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2'300));
+      return Result<Json>(request);
+    });
     commands.add("wait", [](const Json&, const ControlCommands::MustStop& must_stop) {
       while (!must_stop()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       return Result<Json>(Code::outcome_unknown);
@@ -69,7 +73,13 @@ TEST_F(Control, AnswersALineWithALine) {
   EXPECT_EQ(refused.error().detail, "node 2 leads");
   const auto unknown = ask_daemon(path_, {{"command", "dance"}}, 5000);
   EXPECT_EQ(unknown.error().code, Code::bad_argument);
-  EXPECT_THAT(unknown.error().detail, HasSubstr("one of echo, refuse, wait"));
+  EXPECT_THAT(unknown.error().detail, HasSubstr("one of echo, refuse, take_time, wait"));
+}
+
+// Longer than the patience with who does not take his answer.
+TEST_F(Control, AnswersWhatTakesItsTime) {
+  open();
+  EXPECT_THAT(raw("{\"command\": \"take_time\"}\n"), HasSubstr("\"ok\":true"));
 }
 
 TEST_F(Control, IsForItsOwnerAlone) {

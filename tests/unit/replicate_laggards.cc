@@ -32,6 +32,20 @@ TEST(Laggards, AreSlowedForThenLeftOutThenInAgain) {
   EXPECT_FALSE(laggards.is_out(2));
 }
 
+// Else it would be offered a second copy at once, by what was known of it before the first.
+TEST(Laggards, ThatBeginAnewHaveAMomentToSayWhatTheyHave) {
+  Laggards laggards(kLimits);
+  const int64_t now = 1000 * kMs, later = now + 1000 * kMs;
+  laggards.note(2, 1001, now);
+  ASSERT_TRUE(laggards.is_out(2));
+  laggards.began_anew(2, now);
+  EXPECT_FALSE(laggards.is_out(2));
+  laggards.note(2, 1001, later - 1);
+  EXPECT_FALSE(laggards.is_out(2));
+  laggards.note(2, 1001, later);
+  EXPECT_TRUE(laggards.is_out(2));
+}
+
 TEST(Laggards, ThatAreSilentSlowNobodyDown) {
   Laggards laggards(kLimits);
   laggards.note(2, 500, 1000 * kMs);

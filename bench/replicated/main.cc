@@ -3,7 +3,8 @@
 // Markdown.
 //
 //   bench_replicated [--tiny] [--without-servers] [--without-peers] [--without-engine]
-//                    [--without-growth] [--only-growth] [--only ROW]... [--small-book]
+//                    [--without-growth] [--only-growth] [--only-absence] [--only ROW]...
+//                    [--small-book]
 //
 // ROW is one of quorum, durable, together, failover, loss, bytes: these of casbook's rows alone.
 // --small-book: as many accounts and ids as with --tiny, but as many payments as without.
@@ -22,6 +23,7 @@ namespace {
 
 struct Options {
   Effort effort;
+  bool is_of_absence_alone = false;
   bool with_peers = true, with_engine = true, with_growth = true, with_rest = true;
   Rows rows;
 };
@@ -48,6 +50,8 @@ Options read_options(int argc, char** argv) {
       options.effort.payments = Effort::tiny().payments;
     else if (option == "--only-growth")
       options.with_peers = options.with_rest = false;
+    else if (option == "--only-absence")
+      options.with_peers = options.with_rest = false, options.is_of_absence_alone = true;
     else {
       std::fprintf(stderr, "bench_replicated: unknown option %s\n", argv[i]);
       std::exit(2);
@@ -77,15 +81,20 @@ void print_own(const Place& place, const Options& options) {
   wire.print();
 }
 
+void print_absence(const Place& place, const Options& options) {
+  Table absence({"a host that was away", "records behind", "seconds", "records per second"});
+  add_absence_rows(place, options.effort, absence);
+  absence.print();
+}
+
 void print_growth(const Place& place, const Options& options) {
+  if (options.is_of_absence_alone) return print_absence(place, options);
   Table growth({"followers", "one caller, durable, p50", "4 callers, 1,024 in flight each, durable",
                 "processor time per payment, leader's daemon", "each follower's",
                 "bytes on the wire"});
   add_growth_rows(place, options.effort, growth);
   growth.print();
-  Table absence({"a host that was away", "records behind", "seconds", "records per second"});
-  add_absence_rows(place, options.effort, absence);
-  absence.print();
+  print_absence(place, options);
   Table joining({"payments while a host is added", "before", "meanwhile", "ratio", "aim", ""});
   add_joining_rows(place, options.effort, joining);
   joining.print();

@@ -35,14 +35,18 @@ class Laggards {
     Follower& follower = find(node);
     follower.heard_ns = now_ns;
     follower.is_lagging = bytes_behind >= limits_.soft_bytes;
+    if (now_ns < follower.may_be_out_ns && bytes_behind < follower.least_behind)
+      follower.may_be_out_ns = now_ns + kMomentNs;
+    follower.least_behind = std::min(follower.least_behind, bytes_behind);
     follower.is_out = bytes_behind > limits_.hard_bytes && now_ns >= follower.may_be_out_ns;
   }
-  // It was started anew, perhaps on a copy: what is known of its place is old, and what it has it
-  // will have said within a moment.
+  // It was started anew, perhaps on a copy: what is known of its place is old. It has a moment to
+  // say what it has, and another one with each step that it comes nearer.
   void began_anew(uint64_t node, int64_t now_ns) {
     Follower& follower = find(node);
     follower.is_lagging = follower.is_out = false;
     follower.may_be_out_ns = now_ns + kMomentNs;
+    follower.least_behind = UINT64_MAX;
   }
   bool is_out(uint64_t node) const {
     for (const Follower& follower : followers_)
@@ -73,6 +77,7 @@ class Laggards {
   struct Follower {
     uint64_t node = 0;
     int64_t heard_ns = 0, may_be_out_ns = 0;
+    uint64_t least_behind = UINT64_MAX;
     bool is_lagging = false, is_out = false;
   };
   Follower& find(uint64_t node) {

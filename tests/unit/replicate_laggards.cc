@@ -38,12 +38,17 @@ TEST(Laggards, ThatBeginAnewHaveAMomentToSayWhatTheyHave) {
   const int64_t now = 1000 * kMs, later = now + 1000 * kMs;
   laggards.note(2, 1001, now);
   ASSERT_TRUE(laggards.is_out(2));
+  const auto is_out = [&](uint64_t bytes, int64_t at) {
+    laggards.note(2, bytes, at);
+    return laggards.is_out(2);
+  };
   laggards.began_anew(2, now);
-  EXPECT_FALSE(laggards.is_out(2));
-  laggards.note(2, 1001, later - 1);
-  EXPECT_FALSE(laggards.is_out(2));
-  laggards.note(2, 1001, later);
-  EXPECT_TRUE(laggards.is_out(2));
+  EXPECT_FALSE(is_out(5000, now));
+  EXPECT_FALSE(is_out(4000, later - 1)) << "it comes nearer";
+  EXPECT_FALSE(is_out(4000, later));
+  EXPECT_FALSE(is_out(4500, later + 999 * kMs - 1));
+  EXPECT_TRUE(is_out(4500, later + 1000 * kMs)) << "and no more";
+  EXPECT_TRUE(is_out(3000, later + 1001 * kMs)) << "that is as any other's";
 }
 
 TEST(Laggards, ThatAreSilentSlowNobodyDown) {

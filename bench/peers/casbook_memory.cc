@@ -63,6 +63,20 @@ class CasbookMemory : public Design {
 
 }  // namespace
 
+namespace {
+
+// Again while the ring is full: a daemon's disk may be slower than this.
+template <class Try>
+auto patiently(Try&& one_try) {
+  for (;;) {
+    auto result = one_try();
+    if (result || result.error().code != Code::backpressure) return result;
+    usleep(50);
+  }
+}
+
+}  // namespace
+
 std::string open_casbook_accounts(Session& session, const Shape& shape, CasbookPlace& place) {
   constexpr uint64_t kFundedTogether = kPaymentPostingsMax - 1;
   AccountOptions options{.ledger = "EUR"};
@@ -71,7 +85,8 @@ std::string open_casbook_accounts(Session& session, const Shape& shape, CasbookP
   if (!bank) return bank.error().message();
   if (place.guard == Guard::none_needed) options.limits.min_available = 0;
   for (uint64_t i = 0; i < shape.accounts; ++i) {
-    const auto account = session.open_account({ExternalId::of_number(i + 1)}, options);
+    const auto account =
+        patiently([&] { return session.open_account({ExternalId::of_number(i + 1)}, options); });
     if (!account) return account.error().message();
     place.accounts.push_back(*account);
   }
@@ -80,7 +95,8 @@ std::string open_casbook_accounts(Session& session, const Shape& shape, CasbookP
     Payment payment({ExternalId::of_number(1, i + 1)});
     payment.debit(*bank, shape.funds * static_cast<Amount>(end - i));
     for (uint64_t k = i; k < end; ++k) payment.credit(place.accounts[k], shape.funds);
-    if (const auto paid = session.pay(payment); !paid) return paid.error().message();
+    if (const auto paid = patiently([&] { return session.pay(payment); }); !paid)
+      return paid.error().message();
   }
   return {};
 }

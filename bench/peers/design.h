@@ -104,7 +104,7 @@ struct About {
   bool is_one_process = false;  // callers are threads of the process that started it
   bool has_lock = true;         // apart from the payment
   bool uses_ttl = false;        // Shape::ttl_ms frees the lock of a holder that is stopped
-  const char* floor = "";       // of a payment: "one round trip", "one robust lock"
+  const char* floor = "";       // of a payment: "one round trip"; empty: only that of the disk
   const char* store = "";       // where the money lies
   const char* work = "";        // one line: how it is done
   const char* death = "";       // one line: who notices a holder's death, and what is left by it

@@ -25,7 +25,6 @@ inline std::string base64(const std::string& text) {
   return out;
 }
 
-// Of digits alone, as all values here are.
 inline std::string from_base64(const std::string& text) {
   std::string out;
   uint32_t bits = 0, count = 0;
@@ -34,6 +33,7 @@ inline std::string from_base64(const std::string& text) {
     const uint32_t digit = c >= 'a'   ? static_cast<uint32_t>(c - 'a') + 26
                            : c >= 'A' ? static_cast<uint32_t>(c - 'A')
                            : c >= '0' ? static_cast<uint32_t>(c - '0') + 52
+                           : c == '+' ? 62
                                       : 63;
     bits = bits << 6 | digit;
     if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);

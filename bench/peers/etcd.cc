@@ -95,7 +95,17 @@ class EtcdCaller : public Caller {
   }
   Audit audit() override {
     Audit audit;
-    for (uint32_t i = 0; i < shape_.accounts; ++i) audit.funds += funds(i);
+    std::string from = prefix_ + "a";
+    for (bool is_more = true; is_more;) {
+      const json page = gateway_.ask(
+          "kv/range",
+          {{"key", base64(from)}, {"range_end", base64(prefix_ + "b")}, {"limit", "10000"}});
+      if (!page.contains("kvs")) return {.funds = -1};
+      for (const json& entry : page["kvs"])
+        audit.funds += std::strtoll(from_base64(entry["value"]).c_str(), nullptr, 10);
+      from = from_base64(page["kvs"].back()["key"]) + '\0';
+      is_more = page.value("more", false);
+    }
     const std::string first = prefix_ + "p", end = prefix_ + "q";
     const json count = gateway_.ask(
         "kv/range", {{"key", base64(first)}, {"range_end", base64(end)}, {"count_only", true}});

@@ -38,7 +38,7 @@ bool take_value(Options& options, const std::string& option, const char* value) 
   else if (option == "--json")
     options.json = value;
   else if (option == "--accounts")
-    effort.accounts = static_cast<uint32_t>(std::atoi(value));
+    effort.accounts_memory = effort.accounts_durable = static_cast<uint32_t>(std::atoi(value));
   else if (option == "--repeats")
     effort.repeats_memory = effort.repeats_durable = static_cast<uint32_t>(std::atoi(value));
   else if (option == "--seconds")
@@ -69,7 +69,8 @@ Options read_options(int argc, char** argv) {
     else
       ++i;
   }
-  if (options.effort.accounts < options.effort.accounts_hot) give_up("too few:", "--accounts");
+  if (options.effort.accounts_durable < options.effort.accounts_hot)
+    give_up("too few:", "--accounts");
   return options;
 }
 

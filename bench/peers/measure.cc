@@ -35,7 +35,7 @@ std::string folder_for(const Design& design, const bench::Place& place) {
 void start(Subject& subject, const Effort& effort, const bench::Place& place) {
   Design& design = *subject.design;
   std::fprintf(stderr, "starting %s\n", subject.name.c_str());
-  subject.why = design.start({.accounts = effort.accounts,
+  subject.why = design.start({.accounts = effort.accounts(design.about().is_durable),
                               .payments = effort.payments,
                               .id_window_ms = 1000,
                               .folder = folder_for(design, place)});
@@ -58,7 +58,7 @@ void run_case(Subject& subject, const Case& each, const Effort& effort, Figures&
                          (each.work == Work::pay ? 1 : kLockShare);
   Round round{.work = each.work,
               .callers = each.callers,
-              .accounts = each.is_hot ? effort.accounts_hot : effort.accounts,
+              .accounts = each.is_hot ? effort.accounts_hot : effort.accounts(about.is_durable),
               .is_timed = about.is_durable && each.work == Work::pay,
               .ns = static_cast<int64_t>(seconds * 1e9)};
   const auto run = [&](bool is_rate) {
@@ -86,7 +86,8 @@ double median_sync_us(bench::SyncedFile& file, const bench::Blocks& block) {
 }  // namespace
 
 Effort Effort::tiny() {
-  return {.accounts = 256,
+  return {.accounts_memory = 256,
+          .accounts_durable = 256,
           .payments = 200'000,
           .repeats_memory = 2,
           .repeats_durable = 2,
@@ -96,7 +97,8 @@ Effort Effort::tiny() {
 }
 
 Effort Effort::at_length() {
-  return {.repeats_memory = 15,
+  return {.accounts_durable = 1'000'000,
+          .repeats_memory = 25,
           .repeats_durable = 9,
           .seconds_memory = 0.4,
           .seconds_durable = 2.0,

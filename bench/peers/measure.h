@@ -12,13 +12,17 @@
 namespace casbook::peers {
 
 struct Effort {
-  uint32_t accounts = 1'000'000, accounts_hot = 16;
+  // Servers take minutes to make as many as memory has: only the long form gives them the time.
+  uint32_t accounts_memory = 1'000'000, accounts_durable = 100'000, accounts_hot = 16;
   uint64_t payments = 4'000'000;  // ids that a design holds
-  uint32_t repeats_memory = 5, repeats_durable = 3;
-  double seconds_memory = 0.2, seconds_durable = 1.0;  // of a round
-  int64_t handicap_ns = 0;                             // burnt in each payment of casbook's
+  uint32_t repeats_memory = 9, repeats_durable = 3;
+  double seconds_memory = 0.12, seconds_durable = 0.8;  // of a round
+  int64_t handicap_ns = 0;                              // burnt in each payment of casbook's
   const char* form = "short";
 
+  uint32_t accounts(bool is_durable) const {
+    return is_durable ? accounts_durable : accounts_memory;
+  }
   static Effort tiny();
   static Effort at_length();
 };

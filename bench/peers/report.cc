@@ -176,7 +176,7 @@ void add_rows(const Results& results, json& rows, json& skipped) {
 
 void print_tables(const Results& results, const Effort& effort, bool is_durable) {
   std::printf("### %s\n\n%u accounts; %s form: %u repeats of %g s each, the order rotated.\n\n",
-              is_durable ? "Durable" : "In memory", effort.accounts, effort.form,
+              is_durable ? "Durable" : "In memory", effort.accounts(is_durable), effort.form,
               is_durable ? effort.repeats_durable : effort.repeats_memory,
               is_durable ? effort.seconds_durable : effort.seconds_memory);
   if (is_durable)
@@ -204,7 +204,8 @@ bool write_json(const std::string& path, const Results& memory, const Results& d
            {"kernel", system.release},
            {"date", date},
            {"form", effort.form},
-           {"accounts", effort.accounts},
+           {"accounts", effort.accounts_memory},
+           {"accounts_durable", effort.accounts_durable},
            {"handicap_ns", effort.handicap_ns},
            {"rows", json::array()},
            {"skipped", json::array()}};

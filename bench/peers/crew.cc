@@ -1,5 +1,6 @@
 #include "peers/crew.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include <poll.h>
@@ -12,8 +13,8 @@ namespace {
 
 constexpr int64_t kGetReadyNs = 2'000'000;  // from the order to the common start
 constexpr int kPatienceMs = 60'000;         // for a round's end, beyond its length
-constexpr uint32_t kBetweenLooksMax = 64;   // operations between two looks at the clock
-constexpr int64_t kLookEveryNs = 20'000;    // they may take so long
+constexpr uint32_t kBetweenLooksMax = 32;   // operations between two looks at the clock
+constexpr int64_t kLookEveryNs = 50'000;    // they may take so long
 
 void spin(uint64_t loops) {
   for (uint64_t i = 0; i < loops; ++i) asm volatile("" ::: "memory");
@@ -31,6 +32,26 @@ uint64_t loops_for(int64_t ns) {
   }
   return kLoops * static_cast<uint64_t>(ns) / static_cast<uint64_t>(best);
 }
+
+// Nanoseconds of each of many short runs of as many operations.
+class Runs {
+ public:
+  Runs() { ns_.reserve(kRunsMax); }
+  void add(int64_t ns) {
+    if (ns_.size() < kRunsMax) ns_.push_back(ns);
+  }
+  // Picoseconds of one operation; 0: there are too few to say.
+  uint64_t quick_ps() {
+    if (ns_.size() < 8) return 0;
+    const auto quarter = ns_.begin() + static_cast<std::ptrdiff_t>(ns_.size() / 4);
+    std::nth_element(ns_.begin(), quarter, ns_.end());
+    return static_cast<uint64_t>(*quarter) * 1000 / kBetweenLooksMax;
+  }
+
+ private:
+  static constexpr size_t kRunsMax = 1 << 16;
+  std::vector<int64_t> ns_;
+};
 
 }  // namespace
 
@@ -83,6 +104,7 @@ RoundResult Crew::run(const Round& round) {
     result.busy += report.busy.load_relaxed();
     if (round.is_timed) result.latencies.add(report.latencies);
   }
+  result.quick_ns = static_cast<double>(reports_[0].quick_ps.load_relaxed()) / 1e3;
   if (!result.why.empty()) result.per_s = 0;
   return result;
 }
@@ -139,10 +161,12 @@ void Crew::work(Caller& caller, uint32_t number, const Order& order) {
   const int64_t begun = bench::now_ns(), end = order.start_ns + round.ns;
   int64_t now = begun;
   uint32_t between_looks = 1;
+  Runs runs;
   do {
     const int64_t before = now;
     for (uint32_t i = 0; i < between_looks; ++i) count(one());
     now = bench::now_ns();
+    if (between_looks == kBetweenLooksMax) runs.add(now - before);
     if (round.is_timed)
       report.latencies.add(now - before);
     else if (now - before < kLookEveryNs && between_looks < kBetweenLooksMax)
@@ -151,6 +175,7 @@ void Crew::work(Caller& caller, uint32_t number, const Order& order) {
   report.operations.store_relaxed(operations);
   report.busy.store_relaxed(busy);
   report.is_failed.store_relaxed(failed);
+  report.quick_ps.store_relaxed(runs.quick_ps());
   report.ns.store_relaxed(static_cast<uint64_t>(now - begun));
 }
 

@@ -43,8 +43,9 @@ Spread spread_of(std::vector<double> values);
 
 // One case of one design, over all repeats.
 struct Figures {
-  std::vector<double> rates{};  // per second
-  Histogram latencies{};        // of payments
+  std::vector<double> rates{};     // per second
+  std::vector<double> quick_ns{};  // of one operation, see RoundResult
+  Histogram latencies{};           // of payments
   uint64_t busy = 0;
   std::string why{};  // empty: it was measured
 };

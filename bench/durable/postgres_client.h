@@ -73,7 +73,7 @@ class Connection {
   }
   // The caller clears it.
   PGresult* run_prepared(const char* name, const std::vector<std::string>& values) {
-    const char* texts[4];
+    const char* texts[8];
     for (size_t i = 0; i < values.size(); ++i) texts[i] = values[i].c_str();
     return PQexecPrepared(handle_, name, static_cast<int>(values.size()), texts, nullptr, nullptr,
                           0);

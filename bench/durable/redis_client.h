@@ -4,9 +4,8 @@
 #include <chrono>
 #include <thread>
 
-#include <hiredis/hiredis.h>
-
 #include "durable/peer.h"
+#include "durable/redis_reply.h"
 #include "served/process.h"
 
 namespace casbook::bench {
@@ -35,7 +34,7 @@ class RedisClient : public Client {
 
   bool prepare() {
     if (!handle_ || handle_->err) return false;
-    script_ = text(redisCommand(handle_, "SCRIPT LOAD %s", kPay));
+    script_ = text_of(redisCommand(handle_, "SCRIPT LOAD %s", kPay));
     return script_.size() == 40;
   }
   bool fund(uint32_t accounts) {
@@ -51,35 +50,18 @@ class RedisClient : public Client {
                        static_cast<unsigned long long>(order.id), order.from, order.to,
                        static_cast<long long>(order.amount));
     if (replicas_ > 0) redisAppendCommand(handle_, "WAIT %u 10000", replicas_);
-    const std::string answer = text(next_reply());
-    if (replicas_ > 0 && number(next_reply()) < replicas_) return Answer::failed;
+    const std::string answer = text_of(next_reply());
+    if (replicas_ > 0 && number_of(next_reply()) < replicas_) return Answer::failed;
     if (answer == "paid") return Answer::paid;
     if (answer == "replayed") return Answer::replayed;
     return answer == "refused" ? Answer::refused : Answer::failed;
   }
   int64_t funds(uint32_t account) override {
-    const std::string funds = text(redisCommand(handle_, "GET a%u", account));
+    const std::string funds = text_of(redisCommand(handle_, "GET a%u", account));
     return funds.empty() ? -1 : std::strtoll(funds.c_str(), nullptr, 10);
   }
 
  private:
-  // What a reply says; empty: nothing, or an error.
-  static std::string text(void* raw) {
-    auto* reply = static_cast<redisReply*>(raw);
-    if (!reply) return {};
-    std::string said;
-    if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)
-      said.assign(reply->str, static_cast<size_t>(reply->len));
-    freeReplyObject(reply);
-    return said;
-  }
-
-  static long long number(void* raw) {
-    auto* reply = static_cast<redisReply*>(raw);
-    const long long said = reply && reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
-    freeReplyObject(reply);
-    return said;
-  }
   void* next_reply() {
     void* reply = nullptr;
     return redisGetReply(handle_, &reply) == REDIS_OK ? reply : nullptr;

@@ -5,9 +5,7 @@
 #include <thread>
 #include <unordered_map>
 
-#include <curl/curl.h>
-#include <nlohmann/json.hpp>
-
+#include "etcd_gateway.h"
 #include "replicated/host_peers.h"
 #include "served/process.h"
 
@@ -19,36 +17,6 @@ using test_support::Hosts;
 
 constexpr int kTriesMax = 100;
 
-std::string base64(const std::string& text) {
-  constexpr const char* kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k)
-      out += i + k <= text.size() ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-// Of digits alone, as all values here are.
-std::string from_base64(const std::string& text) {
-  std::string out;
-  uint32_t bits = 0, count = 0;
-  for (const char c : text) {
-    if (c == '=') break;
-    const uint32_t digit = c >= 'a'   ? static_cast<uint32_t>(c - 'a') + 26
-                           : c >= 'A' ? static_cast<uint32_t>(c - 'A')
-                           : c >= '0' ? static_cast<uint32_t>(c - '0') + 52
-                                      : 63;
-    bits = bits << 6 | digit;
-    if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
-  }
-  return out;
-}
-
 std::string account_key(uint32_t account) { return base64("a" + std::to_string(account)); }
 std::string payment_key(uint64_t id) { return base64("p" + std::to_string(id)); }
 json put(const std::string& key, const std::string& value) {
@@ -56,53 +24,16 @@ json put(const std::string& key, const std::string& value) {
 }
 json range(const std::string& key) { return {{"requestRange", {{"key", key}}}}; }
 
-// Requests over one connection that stays open.
-class Gateway {
- public:
-  explicit Gateway(const std::string& address)
-      : handle_(curl_easy_init()), url_("http://" + address + ":2379/v3/") {
-    curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &Gateway::take);
-    curl_easy_setopt(handle_, CURLOPT_WRITEDATA, this);
-    curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, 10'000L);
-    curl_easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
-  }
-  ~Gateway() { curl_easy_cleanup(handle_); }
-  Gateway(const Gateway&) = delete;
-  Gateway& operator=(const Gateway&) = delete;
-
-  // Nothing: it failed.
-  json ask(const char* what, const json& request) {
-    const std::string body = request.dump(), url = url_ + what;
-    answer_.clear();
-    curl_easy_setopt(handle_, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, body.c_str());
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-    long status = 0;
-    if (curl_easy_perform(handle_) != CURLE_OK) return {};
-    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
-    return status == 200 ? json::parse(answer_, nullptr, false) : json{};
-  }
-
- private:
-  static size_t take(char* data, size_t size, size_t count, void* gateway) {
-    static_cast<Gateway*>(gateway)->answer_.append(data, size * count);
-    return size * count;
-  }
-
-  CURL* handle_;
-  std::string url_, answer_;
-};
-
 class EtcdClient : public Client {
  public:
-  explicit EtcdClient(const std::string& address) : gateway_(address) {}
+  explicit EtcdClient(const std::string& address) : gateway_(address + ":2379") {}
 
   Answer pay(const Order& order) override {
     for (int i = 0; i < kTriesMax; ++i) {
       const int64_t from = believed(order.from), to = believed(order.to);
       const bool is_covered = from >= order.amount;
       const json answer = gateway_.ask("kv/txn", transaction(order, from, to, is_covered));
-      if (!answer.is_object()) return Answer::failed;
+      if (answer.empty()) return Answer::failed;
       if (answer.value("succeeded", false)) {
         if (!is_covered) return Answer::refused;
         funds_[order.from] = from - order.amount;
@@ -213,7 +144,8 @@ class HostEtcd : public Peer {
   }
   void find_leader() {
     for (uint32_t host = 1; host <= hosts_.count(); ++host) {
-      const json status = Gateway(Hosts::address(host)).ask("maintenance/status", json::object());
+      const json status =
+          Gateway(Hosts::address(host) + ":2379").ask("maintenance/status", json::object());
       if (status.contains("leader") && status["leader"] == status["header"]["member_id"])
         leader_ = host;
     }

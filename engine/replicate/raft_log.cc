@@ -15,7 +15,7 @@ using journal::JournalEnd;
 namespace {
 
 constexpr size_t kEntriesAWrite = 256;
-constexpr size_t kReadBackMax = 512;
+constexpr uint64_t kReadBackBytes = 64ull << 20;  // about a segment
 constexpr uint32_t kReadAhead = 64;
 
 EntryPtr entry_of(const journal::Entry& read) {
@@ -36,6 +36,8 @@ journal::EntryImage image_of(const LogEntry& entry) {
           .type = entry.type,
           .body = entry.body};
 }
+
+uint64_t bytes_of(const LogEntry& entry) { return sizeof entry + entry.body.size(); }
 
 }  // namespace
 
@@ -272,7 +274,7 @@ EntryPtr RaftLog::entry(uint64_t index) {
     if (place(index).memory) return place(index).memory;
     term = place(index).term;
     const std::lock_guard reading(reading_);
-    if (reader_cuts_ != cuts_) reader_ = nullptr, read_back_.clear();
+    if (reader_cuts_ != cuts_) forget_what_was_read();
     reader_cuts_ = cuts_;
   }
   EntryPtr entry = read_entry(index);
@@ -280,10 +282,15 @@ EntryPtr RaftLog::entry(uint64_t index) {
   // Read ahead before the disk was cut, or before this one was written.
   {
     const std::lock_guard reading(reading_);
-    reader_ = nullptr, read_back_.clear();
+    forget_what_was_read();
   }
   entry = read_entry(index);
   return entry && entry->term == term ? entry : nullptr;
+}
+
+void RaftLog::forget_what_was_read() {
+  reader_ = nullptr;
+  read_back_.clear(), read_back_bytes_ = 0;
 }
 
 // From its segment, with those behind it, which will be asked for next.
@@ -291,7 +298,11 @@ EntryPtr RaftLog::read_entry(uint64_t index) {
   const std::lock_guard lock(reading_);
   const auto found = read_back_.find(index);
   if (found != read_back_.end()) return found->second;
-  if (read_back_.size() >= kReadBackMax) read_back_.clear();
+  // The first go first: to read one again costs its segment from the beginning.
+  while (read_back_bytes_ > kReadBackBytes) {
+    read_back_bytes_ -= bytes_of(*read_back_.begin()->second);
+    read_back_.erase(read_back_.begin());
+  }
   if ((!reader_ || reader_next_ != index) && !read_from(index)) return nullptr;
   return read_run(index);
 }
@@ -309,7 +320,8 @@ EntryPtr RaftLog::read_run(uint64_t index) {
     EntryPtr entry = entry_of(**read);
     if (!wanted) wanted = entry;
     reader_next_ = entry->index + 1;
-    read_back_.insert_or_assign(entry->index, std::move(entry));
+    const uint64_t bytes = bytes_of(*entry);
+    if (read_back_.emplace(entry->index, std::move(entry)).second) read_back_bytes_ += bytes;
     ++beyond;
     // Not into what may be being written.
     if (reader_next_ > appender_synced()) break;

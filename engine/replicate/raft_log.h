@@ -102,6 +102,7 @@ class RaftLog : public EntrySource {
   void cut_memory(uint64_t index);
   Result<void> hand_over();
   void forget_surplus();
+  void forget_what_was_read();
   EntryPtr read_entry(uint64_t index);
   EntryPtr read_run(uint64_t index);
   bool read_from(uint64_t index);
@@ -136,6 +137,7 @@ class RaftLog : public EntrySource {
   std::unique_ptr<journal::EntryReader> reader_;
   uint64_t reader_next_ = 0, reader_cuts_ = 0;
   std::map<uint64_t, EntryPtr> read_back_;  // some that were read, and those behind them
+  uint64_t read_back_bytes_ = 0;
 };
 
 }  // namespace casbook::replicate

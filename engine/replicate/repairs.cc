@@ -9,8 +9,10 @@ namespace casbook::replicate {
 
 namespace {
 
-// Fragments that are remembered. What does not fit is asked for again.
-constexpr size_t kWantsMax = 8192;
+// Fragments that are remembered: some bursts of an allowance. What does not fit is asked for again.
+// More would be read from disk and looked through in the leader's turn, 30 ms at a time and more,
+// for a follower that lacks much: leaders lost their lead by it.
+constexpr size_t kWantsMax = 1024;
 // Of what is sent anew, for each receiver.
 constexpr uint64_t kShareDivisor = 5;
 // How long a fragment waits when nobody who wants it has an allowance.

@@ -96,7 +96,7 @@ void print_growth(const Place& place, const Options& options) {
   growth.print();
   print_absence(place, options);
   Table joining({"payments while a host is added", "before", "meanwhile", "ratio", "aim", ""});
-  add_catching_up_rows(place, options.effort, joining);
+  add_joining_rows(place, options.effort, joining);
   joining.print();
   Table catching_up({"a host that has to catch up, copies unbounded", "records", "bytes", "seconds",
                      "bytes per second", "records per second"});

@@ -43,6 +43,7 @@ Result<void> ClusterNode::start(journal::Storage& storage, const journal::Journa
   threads_.push_back(run("collector", &ClusterNode::collect));
   threads_.push_back(run("completer", &ClusterNode::complete));
   threads_.push_back(run("preparer", &ClusterNode::prepare, Haste::work));
+  threads_.push_back(run("reader", &ClusterNode::read_back, Haste::work));
   threads_.push_back(run("worker", &ClusterNode::work, Haste::work));
   return {};
 }

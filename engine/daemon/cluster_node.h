@@ -4,6 +4,7 @@
 //   receiver    datagrams; time
 //   completer   what is on disk
 //   preparer    the next segment
+//   reader      entries that are on disk alone, for followers that lack them
 //   worker      the book: applies what is committed, promotes, rebuilds
 //
 // Each event is handled in the thread in which it occurs, under one mutex; no thread hands over to
@@ -107,6 +108,7 @@ class ClusterNode {
   bool is_disk_over() const;
   void prepare();
   void note_space(const Result<void>& prepared);
+  void read_back();
   void work();
   static bool is_of_the_book(const replicate::Task& task, const Error& error);
   Result<void> carry_out(const replicate::Task& task);

@@ -47,7 +47,7 @@ int64_t ClusterNode::take_in(Result<void> done, const replicate::UdpBatch& batch
     taken = batch.count();
     return now + std::chrono::nanoseconds(kIdle).count();
   }
-  // Where they ask for entries that are on disk alone, few of them take long.
+  // Where they ask for much, some take long.
   for (int64_t at = now; done && taken < end && at - now < kTurnNs; at = base::monotonic_ns()) {
     versions_.look(batch[taken], *network_, batch.sender(taken), at);
     done = node_->receive(batch[taken++], at);
@@ -151,6 +151,14 @@ void ClusterNode::note_space(const Result<void>& prepared) {
   arena_->tell_journal(is_full_ ? JournalState::no_space : JournalState::serving,
                        is_full_ ? prepared.error().code : Code{});
   settle(node_->set_able(!is_full_, base::monotonic_ns()));
+}
+
+// --- reader ---
+
+// Without the node's mutex: what is read is asked for again.
+void ClusterNode::read_back() {
+  while (!must_stop())
+    if (!log_->read_wanted()) log_->await_wanted(kIdle);
 }
 
 // --- worker ---

@@ -73,6 +73,19 @@ EntryReader::EntryReader(const Storage& storage, std::vector<Segment> segments)
     cut_index_[i - 1] = std::min(cut_index_[i], segments_[i].header.first_index);
 }
 
+EntryReader::EntryReader(const Storage& storage, std::vector<Segment> segments,
+                         const JournalEnd& begin)
+    : EntryReader(storage, std::move(segments)) {
+  const uint64_t index = begin.index + 1;
+  // The last one that begins at or before it: what earlier ones have there was cut off.
+  // Bounded by the segments.
+  for (at_ = segments_.size(); at_ > 0 && segments_[at_ - 1].header.first_index > index;) --at_;
+  if (at_ > 0) --at_;
+  begin_ = begin;
+  if (at_ < segments_.size() && segments_[at_].header.first_index == index)
+    begin_->offset = kBlockBytes;
+}
+
 Error EntryReader::damage(uint64_t offset, const std::string& what) const {
   return error_in(storage_, segments_[at_ - 1].number, Code::damaged,
                   "at offset " + std::to_string(offset) + ": " + what);
@@ -84,7 +97,10 @@ Result<bool> EntryReader::open_next() {
   if (at_ == segments_.size()) return false;
   const Segment& segment = segments_[at_++];
   const SegmentHeader& header = segment.header;
-  if (end_.segment == 0) {
+  const bool is_inside = end_.segment == 0 && begin_;
+  if (is_inside) {
+    end_ = *begin_;
+  } else if (end_.segment == 0) {
     end_.index = header.first_index - 1, end_.chain = header.chain;
     end_.term = header.term, end_.next_lsn = header.next_lsn;
   } else if (header.first_index != end_.index + 1 || header.chain != end_.chain ||
@@ -96,7 +112,8 @@ Result<bool> EntryReader::open_next() {
   if (!file) return file.error();
   file_ = std::move(*file);
   seed_ = seed_of(header.journal_id, segment.number);
-  end_.segment = segment.number, end_.offset = kBlockBytes;
+  end_.segment = segment.number;
+  if (!is_inside) end_.offset = kBlockBytes;
   buffer_bytes_ = 0;
   return true;
 }

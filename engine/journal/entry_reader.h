@@ -6,6 +6,7 @@
 //  damaged middle  anything else. Named by segment and offset.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "journal/format.h"
@@ -37,6 +38,9 @@ class EntryReader {
  public:
   // Reads `segments`, which list_segments() gave for this storage, from the first on.
   EntryReader(const Storage& storage, std::vector<Segment> segments);
+  // From the entry behind `begin` on. What lies before it is not looked at, nor is the segment that
+  // `begin` names: it may be the one that is written.
+  EntryReader(const Storage& storage, std::vector<Segment> segments, const JournalEnd& begin);
   // The next entry; nothing at the end, and then end() says where that is. damaged: with segment,
   // offset and what is wrong there.
   Result<std::optional<Entry>> next();
@@ -61,6 +65,7 @@ class EntryReader {
   size_t at_ = 0;                    // of the segment that is open, + 1
   std::unique_ptr<File> file_;
   uint64_t seed_ = 0;
+  std::optional<JournalEnd> begin_;  // in the first one read; none: where that begins
   JournalEnd end_;
   bool was_torn_ = false;
   struct FreeMemory {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "journal/format.h"
@@ -29,11 +30,20 @@ using EntryPtr = std::shared_ptr<const LogEntry>;
 class EntrySource {
  public:
   virtual ~EntrySource() = default;
+  // Reads it, if need be.
   virtual EntryPtr entry(uint64_t index) = 0;
-  // 0: not kept.
+  // Never waits for a disk. Null also: it is being read, and is at hand a little later.
+  virtual EntryPtr at_hand(uint64_t index) { return entry(index); }
+  // 0: not known; known also of the one before the first. Never waits for a disk, as what follows.
   virtual uint64_t term_of(uint64_t index) {
     const EntryPtr found = entry(index);
     return found ? found->term : 0;
+  }
+  // Nothing: not kept.
+  virtual std::optional<uint32_t> body_bytes(uint64_t index) {
+    const EntryPtr found = entry(index);
+    if (!found) return std::nullopt;
+    return static_cast<uint32_t>(found->body.size());
   }
 };
 

@@ -16,7 +16,8 @@ namespace {
 
 constexpr size_t kEntriesAWrite = 256;
 constexpr uint64_t kReadBackBytes = 64ull << 20;  // about a segment
-constexpr uint32_t kReadAhead = 64;
+constexpr uint64_t kReadAheadBytes = 1ull << 20;
+constexpr size_t kWantedMax = 1024;
 
 EntryPtr entry_of(const journal::Entry& read) {
   const journal::EntryHeader& header = read.header;
@@ -159,6 +160,9 @@ void RaftLog::append(std::span<const EntryPtr> entries) {
 void RaftLog::cut_memory(uint64_t index) {
   if (index >= last()) return;
   ++cuts_;
+  // Bounded by what was read back.
+  for (auto at = read_back_.upper_bound(index); at != read_back_.end(); at = read_back_.erase(at))
+    read_back_bytes_ -= bytes_of(*at->second);
   if (handed_over_ > index) {
     cut_ = std::min(cut_.value_or(index), index);
     handed_over_ = index;
@@ -266,81 +270,133 @@ void RaftLog::forget_surplus() {
   }
 }
 
+// --- reading back ---
+
+// False: it is on disk alone. Null: it is not kept.
+bool RaftLog::find(uint64_t index, EntryPtr& found) const {
+  found = nullptr;
+  if (index <= base_.index || index > last()) return true;
+  found = place(index).memory;
+  if (const auto at = read_back_.find(index); !found && at != read_back_.end()) found = at->second;
+  return found != nullptr;
+}
+
 EntryPtr RaftLog::entry(uint64_t index) {
-  uint64_t term = 0;
+  EntryPtr found;
+  // The second time for one that was written, or replaced, after it was read ahead.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (find(index, found)) return found;
+    }
+    read(index);
+  }
+  const std::lock_guard lock(mutex_);
+  find(index, found);
+  return found;
+}
+
+EntryPtr RaftLog::at_hand(uint64_t index) {
+  EntryPtr found;
   {
     const std::lock_guard lock(mutex_);
-    if (index <= base_.index || index > last()) return nullptr;
-    if (place(index).memory) return place(index).memory;
-    term = place(index).term;
-    const std::lock_guard reading(reading_);
-    if (reader_cuts_ != cuts_) forget_what_was_read();
+    if (find(index, found)) return found;
+    if (wanted_.size() < kWantedMax) wanted_.insert(index);
+  }
+  wants_.notify_one();
+  return nullptr;
+}
+
+bool RaftLog::wants_read() const {
+  const std::lock_guard lock(mutex_);
+  return !wanted_.empty();
+}
+
+bool RaftLog::read_wanted() {
+  uint64_t index = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    // Bounded by what is wanted.
+    for (EntryPtr found; index == 0 && !wanted_.empty(); wanted_.erase(wanted_.begin()))
+      if (!find(*wanted_.begin(), found)) index = *wanted_.begin();
+  }
+  if (index != 0) read(index);
+  return index != 0;
+}
+
+void RaftLog::await_wanted(std::chrono::nanoseconds time) {
+  std::unique_lock lock(mutex_);
+  wants_.wait_for(lock, time, [this] { return !wanted_.empty(); });
+}
+
+std::optional<uint32_t> RaftLog::body_bytes(uint64_t index) {
+  const std::lock_guard lock(mutex_);
+  if (index <= base_.index || index > last()) return std::nullopt;
+  const uint64_t before = index - 1 == base_.index ? base_bytes_ : place(index - 1).bytes;
+  return static_cast<uint32_t>(place(index).bytes - before);
+}
+
+// With those behind it.
+void RaftLog::read(uint64_t index) {
+  const std::lock_guard reading(reading_);
+  bool is_at_it = reader_ && reader_next_ == index;
+  {
+    const std::lock_guard lock(mutex_);
+    is_at_it = is_at_it && reader_cuts_ == cuts_;
     reader_cuts_ = cuts_;
   }
-  EntryPtr entry = read_entry(index);
-  if (entry && entry->term == term) return entry;
-  // Read ahead before the disk was cut, or before this one was written.
-  {
-    const std::lock_guard reading(reading_);
-    forget_what_was_read();
-  }
-  entry = read_entry(index);
-  return entry && entry->term == term ? entry : nullptr;
+  if (is_at_it || begin_reading(index)) keep(read_run());
 }
 
-void RaftLog::forget_what_was_read() {
+// A reader that stands at `index`. False: there is none.
+bool RaftLog::begin_reading(uint64_t index) {
   reader_ = nullptr;
-  read_back_.clear(), read_back_bytes_ = 0;
-}
-
-// From its segment, with those behind it, which will be asked for next.
-EntryPtr RaftLog::read_entry(uint64_t index) {
-  const std::lock_guard lock(reading_);
-  const auto found = read_back_.find(index);
-  if (found != read_back_.end()) return found->second;
-  // The first go first: to read one again costs its segment from the beginning.
-  while (read_back_bytes_ > kReadBackBytes) {
-    read_back_bytes_ -= bytes_of(*read_back_.begin()->second);
-    read_back_.erase(read_back_.begin());
+  JournalEnd before;
+  {
+    const std::lock_guard lock(mutex_);
+    if (index <= base_.index || index > last()) return false;
+    before = index - 1 == base_.index ? base_ : place(index - 1).end;
   }
-  if ((!reader_ || reader_next_ != index) && !read_from(index)) return nullptr;
-  return read_run(index);
+  auto segments = journal::list_segments(storage_, journal_id_);
+  if (!segments) return false;
+  reader_ = std::make_unique<journal::EntryReader>(storage_, std::move(*segments), before);
+  reader_next_ = index;
+  return true;
 }
 
-EntryPtr RaftLog::read_run(uint64_t index) {
-  EntryPtr wanted;
-  // Bounded by the entries of one segment.
-  for (uint32_t beyond = 0; beyond < kReadAhead;) {
+std::vector<EntryPtr> RaftLog::read_run() {
+  std::vector<EntryPtr> run;
+  // Bounded by the entries of one segment. Not into what may be being written.
+  for (uint64_t bytes = 0; bytes < kReadAheadBytes && reader_next_ <= appender_synced();) {
     auto read = reader_->next();
-    if (!read || !*read || (!wanted && (*read)->header.index > index)) {
+    if (!read || !*read || (*read)->header.index != reader_next_) {
       reader_ = nullptr;
       break;
     }
-    if ((*read)->header.index < index) continue;
-    EntryPtr entry = entry_of(**read);
-    if (!wanted) wanted = entry;
-    reader_next_ = entry->index + 1;
-    const uint64_t bytes = bytes_of(*entry);
-    if (read_back_.emplace(entry->index, std::move(entry)).second) read_back_bytes_ += bytes;
-    ++beyond;
-    // Not into what may be being written.
-    if (reader_next_ > appender_synced()) break;
+    run.push_back(entry_of(**read));
+    bytes += bytes_of(*run.back());
+    ++reader_next_;
   }
-  return wanted;
+  return run;
 }
 
-// A reader that comes to `index`.
-bool RaftLog::read_from(uint64_t index) {
-  auto segments = journal::list_segments(storage_, journal_id_);
-  if (!segments) return false;
-  size_t first = 0;
-  for (size_t i = 0; i < segments->size(); ++i)
-    if ((*segments)[i].header.first_index <= index) first = i;
-  // A later segment may have cut what this one begins with; then an earlier one has it.
-  while (first > 0 && (*segments)[first].header.first_index >= index + 1) --first;
-  segments->erase(segments->begin(), segments->begin() + static_cast<ptrdiff_t>(first));
-  reader_ = std::make_unique<journal::EntryReader>(storage_, std::move(*segments));
-  return true;
+// What the log has at those places; another one may have been read before the disk was cut.
+void RaftLog::keep(std::span<const EntryPtr> run) {
+  const std::lock_guard lock(mutex_);
+  for (const EntryPtr& entry : run) {
+    if (EntryPtr found; find(entry->index, found)) continue;
+    if (place(entry->index).term != entry->term) continue;
+    read_back_bytes_ += bytes_of(*entry);
+    read_back_.emplace(entry->index, entry);
+  }
+  // The first go first, but for those just read.
+  while (read_back_bytes_ > kReadBackBytes && read_back_.size() > run.size()) {
+    auto gone = read_back_.begin();
+    if (gone->first >= run.front()->index && gone->first <= run.back()->index)
+      gone = std::prev(read_back_.end());
+    read_back_bytes_ -= bytes_of(*gone->second);
+    read_back_.erase(gone);
+  }
 }
 
 uint64_t RaftLog::appender_synced() const { return appender_ ? appender_->synced_index() : 0; }

@@ -5,15 +5,20 @@
 //      \-- cut: an entry that another leader's replaces takes all behind it away
 //
 // Entries are kept in memory while they are not persisted, committed and used, and as many more as
-// fit into `memory_bytes`; older ones are read from the segments.
+// fit into `memory_bytes`; older ones are read from the segments, with those behind them, which will
+// be asked for next: by entry() at once, or, asked for by at_hand(), by who calls read_wanted().
 //
-// Thread-safe. append() and pump() never block; roll() does. One thread at a time calls complete(),
-// one prepare_spare() and roll().
+// Thread-safe. append(), pump() and at_hand() never wait for a disk; entry(), roll() and
+// read_wanted() do. One thread at a time calls complete(), one prepare_spare() and roll(), one
+// read_wanted().
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "journal/appender.h"
 #include "journal/entry_reader.h"
@@ -50,7 +55,9 @@ class RaftLog : public EntrySource {
   uint64_t next_lsn() const;
   // Null: not kept.
   EntryPtr entry(uint64_t index) override;
+  EntryPtr at_hand(uint64_t index) override;
   uint64_t term_of(uint64_t index) override { return term_at(index); }
+  std::optional<uint32_t> body_bytes(uint64_t index) override;
   uint64_t term_at(uint64_t index) const;  // 0: before the base
   // The last record at or before `index`, {}: none, or long ago.
   Position position_at(uint64_t index) const;
@@ -71,6 +78,12 @@ class RaftLog : public EntrySource {
   uint64_t bytes_behind(uint64_t index) const;
   // Entries up to here may leave the memory.
   void used(uint64_t index);
+
+  bool wants_read() const;
+  // Reads some of what at_hand() did not have. False: that wants nothing.
+  bool read_wanted();
+  // Until at_hand() wants something, or for so long.
+  void await_wanted(std::chrono::nanoseconds time);
 
   // Hands over to the disk what can be. Errors: the disk's, for good.
   Result<void> pump();
@@ -102,10 +115,11 @@ class RaftLog : public EntrySource {
   void cut_memory(uint64_t index);
   Result<void> hand_over();
   void forget_surplus();
-  void forget_what_was_read();
-  EntryPtr read_entry(uint64_t index);
-  EntryPtr read_run(uint64_t index);
-  bool read_from(uint64_t index);
+  bool find(uint64_t index, EntryPtr& found) const;
+  void read(uint64_t index);
+  bool begin_reading(uint64_t index);
+  std::vector<EntryPtr> read_run();
+  void keep(std::span<const EntryPtr> run);
   uint64_t appender_synced() const;
   const Place& place(uint64_t index) const { return places_[index - base_.index - 1]; }
   Place& place(uint64_t index) { return places_[index - base_.index - 1]; }
@@ -132,12 +146,14 @@ class RaftLog : public EntrySource {
   uint64_t base_bytes_ = 0;
   Position base_last_;  // the last record at or before the base; {}: not known
 
-  // Reading back, one after the other.
-  std::mutex reading_;
+  std::map<uint64_t, EntryPtr> read_back_;
+  uint64_t read_back_bytes_ = 0;
+  std::set<uint64_t> wanted_;  // by at_hand(), some
+  std::condition_variable wants_;
+
+  std::mutex reading_;  // of what follows, taken before the other one
   std::unique_ptr<journal::EntryReader> reader_;
   uint64_t reader_next_ = 0, reader_cuts_ = 0;
-  std::map<uint64_t, EntryPtr> read_back_;  // some that were read, and those behind them
-  uint64_t read_back_bytes_ = 0;
 };
 
 }  // namespace casbook::replicate

@@ -131,7 +131,7 @@ int64_t ReferenceStream::ask_ns(const NakTiming& timing) const {
   return when;
 }
 
-void ReferenceStream::ask(const NakTiming& timing, int64_t now_ns, const Find& find,
+void ReferenceStream::ask(const NakTiming& timing, int64_t now_ns, const Has& has,
                           const AddHoles& add_holes, FewOf<Hole, 64>& holes) {
   if (!is_owed()) return;
   const bool is_again = asked_end_ >= next_ && again_ns_ <= now_ns;
@@ -140,7 +140,7 @@ void ReferenceStream::ask(const NakTiming& timing, int64_t now_ns, const Find& f
   uint64_t index = is_again ? next_ : std::max(next_, asked_end_ + 1);
   for (; index <= end && !holes.is_full(); ++index) {
     const uint64_t term = term_of(index);
-    if (find(term, index)) continue;
+    if (has(term, index)) continue;
     const uint32_t before = holes.count;
     add_holes(term, index, holes);
     if (before != 0 && holes.count == before + 1 &&

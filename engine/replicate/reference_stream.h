@@ -29,6 +29,7 @@ class ReferenceStream {
  public:
   // Null: not there.
   using Find = std::function<EntryPtr(uint64_t term, uint64_t index)>;
+  using Has = std::function<bool(uint64_t term, uint64_t index)>;
   using AddHoles = std::function<void(uint64_t term, uint64_t index, FewOf<Hole, 64>& holes)>;
 
   static constexpr uint32_t kHandOverMax = 1024;  // entries of one AppendEntries
@@ -44,7 +45,7 @@ class ReferenceStream {
   // When ask() has something to say; INT64_MAX: never.
   int64_t ask_ns(const NakTiming& timing) const;
   // What is missing of what was referred to long enough ago, and has not been asked for lately.
-  void ask(const NakTiming& timing, int64_t now_ns, const Find& find, const AddHoles& add_holes,
+  void ask(const NakTiming& timing, int64_t now_ns, const Has& has, const AddHoles& add_holes,
            FewOf<Hole, 64>& holes);
 
  private:

@@ -10,13 +10,14 @@ namespace casbook::replicate {
 namespace {
 
 // Fragments that are remembered: some bursts of an allowance. What does not fit is asked for again.
-// More would be read from disk and looked through in the leader's turn, 30 ms at a time and more,
-// for a follower that lacks much: leaders lost their lead by it.
+// More would be looked through in the leader's turn for a follower that lacks much.
 constexpr size_t kWantsMax = 1024;
 // Of what is sent anew, for each receiver.
 constexpr uint64_t kShareDivisor = 5;
-// How long a fragment waits when nobody who wants it has an allowance.
+// How long a fragment waits when nobody who wants it has an allowance, or when it has to be read.
 constexpr int64_t kBrokeNs = 1'000'000;
+// It is asked for again: a disk that does not give it is not asked for ever.
+constexpr int64_t kReadingMaxNs = 200'000'000;
 
 Repairs::Peers bit(uint32_t peer) { return Repairs::Peers{1} << peer; }
 
@@ -38,10 +39,9 @@ void Repairs::ask(uint32_t peer, const Hole& hole, EntrySource& entries, int64_t
                   int64_t now_ns) {
   for (uint64_t index = hole.index; index < hole.index + hole.entries; ++index) {
     if (wants_.size() >= kWantsMax) return;
-    const EntryPtr entry = entries.entry(index);
-    if (!entry) continue;
-    const auto bytes = static_cast<uint32_t>(entry->body.size());
-    const uint32_t granules = granules_of(bytes);
+    const auto bytes = entries.body_bytes(index);
+    if (!bytes) continue;
+    const uint32_t granules = granules_of(*bytes);
     const uint32_t per_fragment = options_.fragment_bytes / kGranuleBytes;
     const uint32_t first = hole.first_granule;
     const uint32_t end = hole.granules ? std::min(granules, first + hole.granules) : granules;
@@ -101,7 +101,12 @@ void Repairs::send_due(EntrySource& entries, const Send& send, int64_t now_ns) {
     }
     auto& [key, want] = *at;
     const Peers to = want.due_ns <= now_ns ? affordable(want.waiting) : 0;
-    const EntryPtr entry = to ? entries.entry(key.index) : nullptr;
+    const EntryPtr entry = to ? entries.at_hand(key.index) : nullptr;
+    if (to && !entry && entries.body_bytes(key.index) && now_ns < want.due_ns + kReadingMaxNs) {
+      deadline_ns_ = std::min(deadline_ns_, now_ns + kBrokeNs);
+      ++at;
+      continue;
+    }
     const uint64_t offset = uint64_t{key.fragment} * options_.fragment_bytes;
     if (entry && (offset < entry->body.size() || key.fragment == 0)) {
       const uint64_t left = entry->body.size() - offset;

@@ -470,8 +470,8 @@ Task Replicator::next_task() {
   // What this node's own journal has too: a checkpoint of the book needs its records.
   const uint64_t commit = std::min(consensus_->commit_index(), persisted_);
   if (applied_ < commit) {
-    EntryPtr entry = log_.entry(applied_ + 1);
-    if (!entry) return {};
+    EntryPtr entry = log_.at_hand(applied_ + 1);
+    if (!entry) return {};  // in a moment
     return {.kind = Task::Kind::apply, .entry = std::move(entry), .committed = {}};
   }
   // Its own barrier is committed: all that earlier leaders acknowledged is here.

@@ -11,6 +11,8 @@ namespace casbook::replicate {
 
 namespace {
 
+constexpr int64_t kReadingNs = 1'000'000;
+
 template <class T>
 constexpr bool is_message =
     std::is_same_v<T, AppendResult> || std::is_same_v<T, VoteRequest> ||
@@ -222,13 +224,12 @@ void Transport::Impl::take_frames(uint32_t peer, const DatagramHeader& header, i
           }
         },
         *frame);
-  for_each(all_peers(), [this](uint32_t other) { hand_over(other); });
+  hand_over_all(now_ns);
 }
 
 void Transport::Impl::take_data(const DataFrame& frame) {
   // A repair by multicast for others, of what is in our log already.
-  const EntryPtr logged = entries.entry(frame.index);
-  if (logged && logged->term == frame.term) return;
+  if (is_logged(frame.term, frame.index)) return;
   if (received.add(frame) == ReceivedEntries::Added::contradiction) ++counts.dropped_malformed;
 }
 
@@ -247,16 +248,29 @@ void Transport::Impl::hand_over(uint32_t peer) {
   }
 }
 
+// Once more in a moment, where the log has an entry on disk alone.
+void Transport::Impl::hand_over_all(int64_t now_ns) {
+  awaits_disk = false;
+  for_each(all_peers(), [this](uint32_t peer) { hand_over(peer); });
+  hand_over_ns = awaits_disk ? now_ns + kReadingNs : INT64_MAX;
+}
+
 // Last of all: it may call send().
 void Transport::Impl::deliver_all() {
   for (size_t i = 0; i < inbox.size(); ++i) deliver(inbox[i].first, std::move(inbox[i].second));
   inbox.clear();
 }
 
-EntryPtr Transport::Impl::find(uint64_t term, uint64_t index) const {
+bool Transport::Impl::is_logged(uint64_t term, uint64_t index) const {
+  return entries.term_of(index) == term && entries.body_bytes(index);
+}
+
+EntryPtr Transport::Impl::find(uint64_t term, uint64_t index) {
   if (EntryPtr entry = received.find(term, index)) return entry;
-  EntryPtr logged = entries.entry(index);
-  return logged && logged->term == term ? logged : nullptr;
+  if (!is_logged(term, index)) return nullptr;
+  EntryPtr logged = entries.at_hand(index);
+  awaits_disk |= !logged;
+  return logged;
 }
 
 Transport::Transport(const TransportOptions& options, const ClusterKeys& keys, Network& network,

@@ -31,9 +31,11 @@ struct Transport::Impl {
   void take_hello(uint32_t peer, const HelloFrame& frame);
   void choose_cipher();
   bool is_for_us(const DatagramHeader& header, const ReferenceFrame& frame) const;
+  void hand_over_all(int64_t now_ns);
   void hand_over(uint32_t peer);
   void deliver_all();
-  EntryPtr find(uint64_t term, uint64_t index) const;
+  bool is_logged(uint64_t term, uint64_t index) const;
+  EntryPtr find(uint64_t term, uint64_t index);
 
   // --- transport_members.cc
   void set_peers(std::span<const uint64_t> peers, int64_t now_ns);
@@ -98,6 +100,8 @@ struct Transport::Impl {
   uint64_t sent_term = 0, sent_end = 0;
   uint64_t noted_group_seq = 0;
   int64_t probe_ns = 0;
+  bool awaits_disk = false;  // what was to be handed over
+  int64_t hand_over_ns = INT64_MAX;
   int64_t nak_jitter_ns = 0;
   uint64_t challenges = 0;
   uint64_t refused_by = 0, refused_node = 0;  // nodes, for their disks

@@ -90,7 +90,7 @@ void Transport::Impl::send_new_entries(const AppendEntries& message) {
   for (uint64_t index = std::max(message.prev_index, sent_end) + 1; index <= end; ++index) {
     // Older ones were sent by the leader of their term: who lacks them asks.
     if (entries.term_of(index) != message.term) continue;
-    const EntryPtr entry = entries.entry(index);
+    const EntryPtr entry = entries.at_hand(index);
     if (!entry) continue;
     const auto bytes = static_cast<uint32_t>(entry->body.size());
     const uint32_t piece_max = outbox.fragment_bytes();

@@ -31,11 +31,13 @@ void Transport::Impl::tick(int64_t now_ns) {
       now_ns);
   probe_multicast(now_ns);
   probe_paths(now_ns);
+  if (hand_over_ns <= now_ns) hand_over_all(now_ns);
   flush(now_ns);
+  deliver_all();
 }
 
 int64_t Transport::Impl::deadline_ns() const {
-  int64_t deadline = repairs.deadline_ns();
+  int64_t deadline = std::min(repairs.deadline_ns(), hand_over_ns);
   for_each(all_peers(), [&](uint32_t peer) {
     const PeerSession& session = sessions[peer];
     deadline =
@@ -48,7 +50,8 @@ int64_t Transport::Impl::deadline_ns() const {
 
 void Transport::Impl::send_hello(uint32_t peer, int64_t now_ns) {
   PeerSession& session = sessions[peer];
-  const uint64_t fresh = keyed_number(cluster_keys.sealing(), options.boot, options.seed, ++challenges);
+  const uint64_t fresh =
+      keyed_number(cluster_keys.sealing(), options.boot, options.seed, ++challenges);
   outbox.put(Outbox::lane_of(peer), HelloFrame{.challenge = session.challenge(fresh, now_ns),
                                                .shape = options.shape,
                                                .ciphers = own_ciphers});
@@ -61,7 +64,9 @@ void Transport::Impl::send_naks(uint32_t peer, int64_t now_ns) {
   NakFrame nak;
   sessions[peer].references.ask(
       nak_timing(sessions[peer]), now_ns,
-      [this](uint64_t term, uint64_t index) { return find(term, index); },
+      [this](uint64_t term, uint64_t index) {
+        return received.find(term, index) || is_logged(term, index);
+      },
       [this](uint64_t term, uint64_t index, FewOf<Hole, 64>& holes) {
         received.add_holes(term, index, holes);
       },

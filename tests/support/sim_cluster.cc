@@ -268,7 +268,9 @@ void Cluster::check_books() {
     if (!core) return truth_.fail("a book cannot be read: " + core.error().message());
     const Book book = BookAccess::wrap(*core);
     const auto audit = book.audit();
-    if (!audit || !audit->ok) truth_.fail("the audit of node " + std::to_string(node->id()));
+    if (!audit || !audit->ok)
+      truth_.fail("the audit of node " + std::to_string(node->id()) +
+                  (audit ? "" : ": " + audit.error().message()));
     for (const SimAnswer& answer : payers_->answers()) {
       if (answer.level != Level::durable) continue;
       const auto found = book.lookup(PaymentId{ExternalId::of_number(answer.id)});

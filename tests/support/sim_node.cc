@@ -144,7 +144,7 @@ Result<void> SimNode::open() {
   durable_seen_ = quorum_seen_ = {};
   task_ = {}, is_full_ = false, tick_at_ = 0;
   is_disk_scheduled_ = is_prepare_scheduled_ = is_task_scheduled_ = false;
-  is_collect_scheduled_ = is_flush_scheduled_ = false;
+  is_collect_scheduled_ = is_flush_scheduled_ = is_read_scheduled_ = false;
   return {};
 }
 
@@ -261,9 +261,19 @@ void SimNode::receive(const std::vector<std::byte>& datagram) {
   }
   enter();
   events_.note(who(), "receives", datagram.size());
-  auto done = node_->receive(datagram, events_.now());
+  auto done = in_turn([&] { return node_->receive(datagram, events_.now()); });
   if (done) done = collect_all();
   settle(done);
+}
+
+// No disk is read there: the others would wait for it.
+Result<void> SimNode::in_turn(const std::function<Result<void>()>& body) {
+  constexpr Operations kReading = only(Operation::list) | only(Operation::read);
+  const uint64_t reads = storage_.count(kReading);
+  auto done = body();
+  if (storage_.count(kReading) != reads)
+    truth_.fail("node " + std::to_string(options_.id) + " reads from disk in its turn");
+  return done;
 }
 
 Result<uint64_t> SimNode::ask(const replicate::MemberRequest& request) {
@@ -292,7 +302,8 @@ void SimNode::on_tick() {
   if (events_.now() < tick_at_) return;
   tick_at_ = 0;
   Result<void> done;
-  if (events_.now() >= node_->deadline_ns()) done = node_->tick(events_.now());
+  if (events_.now() >= node_->deadline_ns())
+    done = in_turn([this] { return node_->tick(events_.now()); });
   if (done) done = collect_all();
   settle(done);
 }
@@ -331,6 +342,12 @@ void SimNode::on_prepare() {
   if (prepared && done) done = log_->roll();
   if (done) done = node_->disk_moved(events_.now());
   settle(done);
+}
+
+void SimNode::on_read() {
+  is_read_scheduled_ = false;
+  log_->read_wanted();
+  schedule();
 }
 
 void SimNode::on_task() {
@@ -524,6 +541,10 @@ void SimNode::schedule() {
   if (!is_prepare_scheduled_ && wants_preparer) {
     is_prepare_scheduled_ = true;
     after(is_full_ ? kSimSecond : some(2 * kSimMs), &SimNode::on_prepare);
+  }
+  if (!is_read_scheduled_ && log_->wants_read()) {
+    is_read_scheduled_ = true;
+    after(some(disk_ns), &SimNode::on_read);
   }
   const bool wants_work =
       node_->standing() == Standing::sealed ||

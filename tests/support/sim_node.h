@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "daemon/live_keys.h"
@@ -117,6 +118,8 @@ class SimNode {
   void on_tick();
   void on_disk();
   void on_prepare();
+  void on_read();
+  Result<void> in_turn(const std::function<Result<void>()>& body);
   void on_collect();
   void on_flush();
   void on_task();
@@ -184,7 +187,7 @@ class SimNode {
   bool is_task_carried_out_ = false, is_full_ = false, is_blind_ = false;
   int64_t tick_at_ = 0;
   bool is_disk_scheduled_ = false, is_prepare_scheduled_ = false, is_task_scheduled_ = false;
-  bool is_collect_scheduled_ = false, is_flush_scheduled_ = false;
+  bool is_collect_scheduled_ = false, is_flush_scheduled_ = false, is_read_scheduled_ = false;
   uint64_t commit_seen_ = 0, commit_reached_ = 0, term_seen_ = 0;
   replicate::Role role_seen_ = replicate::Role::follower;
   replicate::Standing standing_seen_ = replicate::Standing::following;

@@ -120,6 +120,31 @@ class JournalAppender : public testing::Test {
       {.sessions = 1, .accounts = 8, .ring = 512, .blocks = 32, .block_bytes = 8192});
 };
 
+TEST_F(JournalAppender, AReaderBeginsBehindAnyEntry) {
+  write_twelve();
+  if (HasFatalFailure()) return;
+  for (uint64_t before = 1; before < 12; ++before) {
+    const auto end = journal::end_at(disk_, kJournalId, before);
+    ASSERT_TRUE(end) << end.error().message();
+    auto segments = journal::list_segments(disk_, kJournalId);
+    ASSERT_TRUE(segments) << segments.error().message();
+    journal::EntryReader reader(disk_, *segments, *end);
+    // Progress: each round reads one.
+    for (uint64_t index = before + 1; index <= 12; ++index) {
+      const auto read = reader.next();
+      ASSERT_TRUE(read) << read.error().message();
+      ASSERT_TRUE(*read) << "behind " << before;
+      EXPECT_EQ((*read)->header.index, index);
+    }
+    // Where none ends the chain does not fit.
+    journal::JournalEnd elsewhere = *end;
+    elsewhere.chain ^= 1;
+    journal::EntryReader astray(disk_, *segments, elsewhere);
+    const auto nothing = astray.next();
+    EXPECT_TRUE(!nothing || !*nothing);
+  }
+}
+
 TEST_F(JournalAppender, ASpareThatIsBeingNamedIsNotPreparedAnew) {
   InterruptedStorage storage(disk_);
   auto opened = Appender::open(storage, kJournalId, {}, {}, kOptions);

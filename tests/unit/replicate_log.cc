@@ -192,6 +192,67 @@ TEST(ReplicateLog, ReadsNoSegmentAnewForEachPieceThatIsAskedFor) {
   EXPECT_LT(storage.count(kReading) - begun - needed, 3 * needed);
 }
 
+// Who leads asks so in its turn.
+TEST(ReplicateLog, ReadsNothingForOneWhoTakesWhatIsAtHand) {
+  constexpr Operations kReading =
+      only(Operation::list) | only(Operation::open) | only(Operation::read);
+  FaultyStorage storage(10);
+  LogOnDisk disk(storage);
+  ASSERT_TRUE(disk.open(4096));
+  disk.append(2, 200, 2);
+  ASSERT_TRUE(disk.drive());
+  disk.log().used(201);
+  const uint64_t begun = storage.count(kReading);
+  EXPECT_FALSE(disk.log().at_hand(100));
+  EXPECT_FALSE(disk.log().at_hand(90));
+  EXPECT_EQ(disk.log().body_bytes(90), disk.make(90, 2, 1)->body.size());
+  EXPECT_EQ(disk.log().term_of(90), 2u);
+  EXPECT_FALSE(disk.log().at_hand(202));
+  EXPECT_FALSE(disk.log().body_bytes(202));
+  EXPECT_EQ(storage.count(kReading), begun);
+  ASSERT_TRUE(disk.log().wants_read());
+  ASSERT_TRUE(disk.log().read_wanted());
+  EXPECT_GT(storage.count(kReading), begun);
+  const EntryPtr entry = disk.log().at_hand(90);
+  ASSERT_TRUE(entry);
+  EXPECT_TRUE(is_equal(entry, disk.make(90, 2, entry->first_lsn)));
+  // Those behind it came with it.
+  EXPECT_TRUE(disk.log().at_hand(91));
+  EXPECT_FALSE(disk.log().read_wanted());
+}
+
+// Whatever is read, from wherever: what the log has there is what is given.
+std::string read_and_replace(uint64_t seed) {
+  FaultyStorage storage(seed);
+  Random random(seed * 11 + 3);
+  LogOnDisk disk(storage);
+  if (!disk.open(4096)) return "cannot open";
+  std::vector<uint64_t> terms{0, 1};  // of each index
+  for (uint64_t term = 2; term < 20; ++term) {
+    const uint64_t from = 2 + random.below(terms.size() - 1), count = 1 + random.below(200);
+    disk.append(from, count, term);
+    terms.resize(from);
+    terms.insert(terms.end(), count, term);
+    for (int look = 0; look < 10; ++look) {
+      if (random.one_in(4) && !disk.drive()) return "cannot write";
+      disk.log().used(disk.log().persisted_index());
+      const uint64_t index = 2 + random.below(terms.size() - 2);
+      const bool may_wait = random.one_in(2);
+      EntryPtr entry = may_wait ? disk.log().entry(index) : disk.log().at_hand(index);
+      if (!entry && !may_wait) disk.log().read_wanted(), entry = disk.log().entry(index);
+      if (!entry) return "entry " + std::to_string(index) + " is not there";
+      if (!is_equal(entry, disk.make(index, terms[index], entry->first_lsn)))
+        return "entry " + std::to_string(index) + " is another";
+    }
+  }
+  return "";
+}
+
+TEST(ReplicateLog, ReadsBackWhatItHasThereThoughItWasReplaced) {
+  for (uint64_t seed = 1; seed <= 60; ++seed)
+    ASSERT_EQ(read_and_replace(seed), "") << "seed " << seed;
+}
+
 // What is on disk leaves the memory also while nobody has applied it, and is there when it is.
 TEST(ReplicateLog, HoldsNoMoreInMemoryForABookThatLags) {
   FaultyStorage storage(8);

@@ -88,7 +88,8 @@ class OwnBook {
 
  private:
   static constexpr uint64_t kFundedTogether = kPaymentPostingsMax - 1;
-  static constexpr Amount kFunds = 1'000'000'000'000;
+  static constexpr Amount kFundsMax = 1'000'000'000'000;
+  static constexpr Amount kFundsOfAll = 4'000'000'000'000'000'000;  // the bank owes them
 
   static ExternalId id(const char* text) { return must(ExternalId::parse(text)); }
   Account open(const ExternalId& id) {
@@ -97,8 +98,9 @@ class OwnBook {
   void fund(uint64_t first) {
     const uint64_t end = std::min(first + kFundedTogether, accounts_.size());
     Payment payment(fresh_id());
-    payment.debit(bank_, kFunds * static_cast<Amount>(end - first));
-    for (uint64_t i = first; i < end; ++i) payment.credit(accounts_[i], kFunds);
+    const Amount funds = std::min(kFundsMax, kFundsOfAll / static_cast<Amount>(accounts_.size()));
+    payment.debit(bank_, funds * static_cast<Amount>(end - first));
+    for (uint64_t i = first; i < end; ++i) payment.credit(accounts_[i], funds);
     must(session_->pay(payment));
   }
 

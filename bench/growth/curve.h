@@ -48,7 +48,7 @@ struct Effort {
             .operations = 500,
             .round_ns = 3'000'000,
             .payments = 100'000,
-            .payments_less = 30'000};
+            .payments_less = 200'000};
   }
   // Of some sizes: those that a test run has time for.
   std::vector<uint64_t> sizes(std::vector<uint64_t> all, uint64_t tiny_max) const {

@@ -49,11 +49,11 @@ Curve hot_curve(const Effort& effort) {
   auto& series = curve.series;
   const auto sizes =
       effort.sizes({2, 4, 16, 64, 256, 1024, 4096, 1u << 14, 1u << 17, 1u << 20}, 16);
-  const auto own = share_book({.accounts = sizes.back(), .payments = effort.payments});
+  const auto own = share_book({.accounts = sizes.back(), .payments = effort.payments_less});
   for (const uint64_t accounts : sizes) {
     measure_new(effort, accounts, [=](uint32_t) { return payer(own, accounts); }, &own->book(),
                 {series[0], series[1]});
-    measure_new(effort, accounts, plain_payers(accounts, effort.payments), nullptr,
+    measure_new(effort, accounts, plain_payers(accounts, effort.payments_less), nullptr,
                 {series[2], series[3]});
     measure_new(effort, accounts, locked_payers(accounts), nullptr, {series[4], series[5]});
   }

@@ -1,4 +1,5 @@
 // How a payment grows with the ids that its window holds.
+#include "arena/available_memory.h"
 #include "growth/huge_pages.h"
 #include "growth/subject.h"
 
@@ -11,6 +12,11 @@ constexpr uint64_t kAccounts = 1024;
 void fill_to(OwnBook& own, Random& random, uint64_t& held, uint64_t wanted) {
   for (; held < wanted; ++held) pay_once(own, random);
 }
+
+struct Sized {
+  Series &payments, &loads;
+  Series* filling = nullptr;
+};
 
 // So few that what they add does not change how full the table is.
 uint64_t operations_at(const Effort& effort, uint64_t ids) {
@@ -27,9 +33,22 @@ Point time_payments(const Effort& effort, OwnBook& own, uint64_t ids, double x) 
   return point;
 }
 
-// A book made for so many ids, and holding them, all within the window.
+// What is in the way of a book of that shape; empty: nothing.
+std::string why_not(uint64_t ids) {
+  constexpr uint64_t kBytesEach = 345, kMore = 512u << 20;
+  const auto available = arena::available_memory_bytes();
+  const uint64_t needed = ids * kBytesEach + kMore;
+  if (!available || *available > needed) return "";
+  return "skipped: needs " + std::to_string(needed >> 20) + " MiB of memory";
+}
+
+// A book made for so many ids, and holding them, all within the window. `filling`, where there is
+// one, gets what payments took on the way, at these sizes.
 void measure_sized(const Effort& effort, uint64_t ids, const std::string& directory,
-                   Series& payments, Series& loads, Control& control) {
+                   const Sized& lines, Control& control, const std::vector<uint64_t>& on_the_way) {
+  const auto x = static_cast<double>(ids);
+  if (std::string why = why_not(ids); !why.empty())
+    return lines.payments.points.push_back({.x = x, .why = std::move(why)});
   const Shape shape{
       .accounts = kAccounts, .payments = ids, .window = kLongWindow, .directory = directory};
   OwnBook own(bench::own_name(), shape.accounts, options_of(shape));
@@ -37,29 +56,21 @@ void measure_sized(const Effort& effort, uint64_t ids, const std::string& direct
   (void)Book::destroy(own.name(), shape.directory);
   Random random(2);
   uint64_t held = 0;
+  for (const uint64_t some : on_the_way) {
+    fill_to(own, random, held, some - some / 8);
+    lines.filling->points.push_back(time_payments(effort, own, some, static_cast<double>(some)));
+    held += operations_at(effort, some) * (effort.repeats + 2);
+  }
   fill_to(own, random, held, ids - ids / 8);
-  const auto x = static_cast<double>(ids);
   Point point = time_payments(effort, own, ids, x), load{.x = x};
+  if (lines.filling) lines.filling->points.push_back(point);
   for (uint32_t i = 0; i < effort.repeats; ++i) load.ns.push_back(of_table.ns(effort.operations));
   point.also.emplace_back("table of ids, MiB", static_cast<double>(of_table.bytes()) / (1 << 20));
   point.also.emplace_back("a small book in the same seconds, ns", control.ns(effort.operations));
   if (directory != "/dev/shm")
     point.also.emplace_back("on pages of 2 MiB, share", share_of_huge_pages());
-  payments.points.push_back(std::move(point));
-  loads.points.push_back(std::move(load));
-}
-
-// One table, made for the most, while it fills.
-void measure_filling(const Effort& effort, const std::vector<uint64_t>& sizes, Series& series) {
-  const auto own =
-      make_book({.accounts = kAccounts, .payments = sizes.back(), .window = kLongWindow});
-  Random random(2);
-  uint64_t held = 0;
-  for (const uint64_t ids : sizes) {
-    fill_to(*own, random, held, ids - ids / 8);
-    series.points.push_back(time_payments(effort, *own, ids, static_cast<double>(ids)));
-    held += operations_at(effort, ids) * (effort.repeats + 2);
-  }
+  lines.payments.points.push_back(std::move(point));
+  lines.loads.points.push_back(std::move(load));
 }
 
 // Where each entry was used before, so that every payment forgets an old id: paid eight times as
@@ -94,12 +105,15 @@ Curve ids_curve(const Effort& effort) {
   Control control(effort);
   const std::vector<uint64_t> sizes =
       effort.sizes({1u << 16, 1u << 18, 1u << 20, 1u << 22, 1u << 24, 50'000'000}, 1u << 16);
-  for (const uint64_t ids : sizes)
-    measure_sized(effort, ids, "/dev/shm", series[0], series[1], control);
+  for (const uint64_t ids : sizes) {
+    const bool is_last = ids == sizes.back();
+    measure_sized(
+        effort, ids, "/dev/shm", {series[0], series[1], is_last ? &series[4] : nullptr}, control,
+        is_last ? std::vector<uint64_t>(sizes.begin(), sizes.end() - 1) : std::vector<uint64_t>{});
+  }
   for (const uint64_t ids : effort.sizes({1u << 16, 1u << 20, 1u << 22, 1u << 24}, 1u << 16))
     if (!huge_page_directory().empty())
-      measure_sized(effort, ids, huge_page_directory(), series[2], series[3], control);
-  measure_filling(effort, sizes, series[4]);
+      measure_sized(effort, ids, huge_page_directory(), {series[2], series[3]}, control, {});
   for (const uint64_t ids : effort.sizes({1u << 16, 1u << 20, 1u << 22}, 1u << 16))
     measure_long_lived(effort, ids, series[5]);
   return curve;

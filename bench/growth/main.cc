@@ -64,11 +64,12 @@ Options read_options(int argc, char** argv) {
   return options;
 }
 
-// That nothing failed but what was overrun, which is a result.
+// That nothing failed. What was overrun, or skipped for a reason, is a result.
 bool is_whole(const Curve& curve) {
   for (const Series& series : curve.series)
     for (const Point& point : series.points)
-      if (!point.why.empty() && !point.why.starts_with("overrun")) {
+      if (!point.why.empty() && !point.why.starts_with("overrun") &&
+          !point.why.starts_with("skipped")) {
         std::fprintf(stderr, "bench_growth: %s, %s, %g: %s\n", curve.name.c_str(),
                      series.name.c_str(), point.x, point.why.c_str());
         return false;

@@ -8,7 +8,7 @@ constexpr uint64_t kMany = 1u << 16, kFew = 16;
 
 // Long enough for every process to have several turns on a core.
 int64_t round_ns(const Effort& effort, uint64_t processes) {
-  constexpr int64_t kEachNs = 6'000'000;
+  constexpr int64_t kEachNs = 4'000'000;
   return std::max<int64_t>(effort.round_ns,
                            effort.is_tiny ? 0 : static_cast<int64_t>(processes) * kEachNs);
 }
@@ -64,7 +64,7 @@ Curve sessions_curve(const Effort& effort) {
                          {"two CAS, record, id, 65,536 accounts"},
                          {"two robust mutexes, 16 accounts"}}};
   auto& series = curve.series;
-  const auto sizes = effort.sizes({1, 2, 4, 8, 16, 32, 64, 128, 256}, 4);
+  const auto sizes = effort.sizes({1, 2, 4, 8, 16, 64, 256}, 4);
   const uint64_t accounts = effort.is_tiny ? 4096 : kMany;
   for (const uint64_t drawn_from : {accounts, kFew}) {
     const auto own = share_book({.accounts = accounts,

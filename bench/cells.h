@@ -12,13 +12,15 @@ namespace casbook::bench {
 // A mapping of its own of a book that has its name still.
 class Cells {
  public:
-  explicit Cells(const std::string& name, arena::Access access = arena::Access::read_write)
-      : mapping_(must(arena::attach("/dev/shm", name, access))),
+  explicit Cells(const std::string& name, arena::Access access = arena::Access::read_write,
+                 const std::string& directory = "/dev/shm")
+      : mapping_(must(arena::attach(directory, name, access))),
         store_(*mapping_),
         tables_(store_) {}
 
   arena::Mapping& mapping() { return *mapping_; }
   const commit::Store& store() const { return store_; }
+  const book::Tables& tables() const { return tables_; }
   commit::Unit account(uint64_t index) const { return tables_.account(index); }
   commit::Cell& account_cell(uint64_t index) const { return store_.cell(account(index)); }
 

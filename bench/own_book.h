@@ -48,13 +48,18 @@ inline CreateOptions book_options(uint64_t accounts, uint64_t payments) {
 // Opened and funded so that no account ever runs dry: never below zero, a debit is judged.
 class OwnBook {
  public:
+  static constexpr uint64_t kAccountsMore = 2;  // the bank, and a poor one
+
   OwnBook(uint64_t accounts, uint64_t payments) : OwnBook(own_name(), accounts, payments) {
     (void)Book::destroy(name_);
   }
   // Under a name that stays, for other processes to attach by.
   OwnBook(std::string name, uint64_t accounts, uint64_t payments)
-      : name_(std::move(name)),
-        book_(must(Book::create(name_, book_options(accounts + 2, payments)))) {
+      : OwnBook(std::move(name), accounts, book_options(accounts + kAccountsMore, payments)) {}
+  // With room for `accounts` and kAccountsMore.
+  OwnBook(std::string name, uint64_t accounts, const CreateOptions& options)
+      : name_(std::move(name)), book_(must(Book::create(name_, options))) {
+    accounts_.reserve(accounts);
     session_.emplace(must(book_.open_session()));
     must(session_->open_ledger("EUR", 2));
     bank_ = must(session_->open_account({id("bank")}, {.ledger = "EUR"}));
@@ -72,14 +77,19 @@ class OwnBook {
   // A payment of 1 between two accounts, under an id never used before. A process that shares the
   // book takes ids of its own by a `series` of its own.
   Payment payment(Random& random, uint64_t series = 0) {
-    const auto [from, to] = random.two_below(accounts_.size());
+    return payment_of(random, accounts_.size(), series);
+  }
+  // Between two of the first so many.
+  Payment payment_of(Random& random, uint64_t accounts, uint64_t series = 0) {
+    const auto [from, to] = random.two_below(accounts);
     return Payment(fresh_id(series)).debit(accounts_[from], 1).credit(accounts_[to], 1);
   }
   PaymentId fresh_id(uint64_t series = 0) { return {ExternalId::of_number(series + 1, ++ids_)}; }
 
  private:
   static constexpr uint64_t kFundedTogether = kPaymentPostingsMax - 1;
-  static constexpr Amount kFunds = 1'000'000'000'000;
+  static constexpr Amount kFundsMax = 1'000'000'000'000;
+  static constexpr Amount kFundsOfAll = 4'000'000'000'000'000'000;  // the bank owes them
 
   static ExternalId id(const char* text) { return must(ExternalId::parse(text)); }
   Account open(const ExternalId& id) {
@@ -88,8 +98,9 @@ class OwnBook {
   void fund(uint64_t first) {
     const uint64_t end = std::min(first + kFundedTogether, accounts_.size());
     Payment payment(fresh_id());
-    payment.debit(bank_, kFunds * static_cast<Amount>(end - first));
-    for (uint64_t i = first; i < end; ++i) payment.credit(accounts_[i], kFunds);
+    const Amount funds = std::min(kFundsMax, kFundsOfAll / static_cast<Amount>(accounts_.size()));
+    payment.debit(bank_, funds * static_cast<Amount>(end - first));
+    for (uint64_t i = first; i < end; ++i) payment.credit(accounts_[i], funds);
     must(session_->pay(payment));
   }
 

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "durable/effort.h"
-#include "durable/table.h"
 #include "served/place.h"
 #include "served/served_book.h"
+#include "table.h"
 
 namespace casbook::bench {
 

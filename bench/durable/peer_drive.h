@@ -9,7 +9,7 @@
 #include "durable/effort.h"
 #include "durable/one_caller.h"
 #include "durable/peer.h"
-#include "durable/table.h"
+#include "table.h"
 
 namespace casbook::bench {
 

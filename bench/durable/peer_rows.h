@@ -2,8 +2,8 @@
 #pragma once
 
 #include "durable/effort.h"
-#include "durable/table.h"
 #include "served/place.h"
+#include "table.h"
 
 namespace casbook::bench {
 

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "floor.h"
+#include "histogram.h"
 #include "peers/design.h"
-#include "peers/histogram.h"
 
 namespace casbook::peers {
+
+using bench::Histogram;
 
 enum class Work : uint32_t { pay, lock, floor };
 

@@ -119,22 +119,6 @@ const std::vector<Case>& all_cases() {
   return all;
 }
 
-Spread spread_of(std::vector<double> values) {
-  if (values.empty()) return {};
-  const auto median = [](std::vector<double>& of) {
-    std::sort(of.begin(), of.end());
-    const size_t half = of.size() / 2;
-    return of.size() % 2 ? of[half] : (of[half - 1] + of[half]) / 2;
-  };
-  Spread spread;
-  spread.median = median(values);
-  spread.min = values.front();
-  spread.max = values.back();
-  for (double& value : values) value = std::abs(value - spread.median);
-  spread.mad = median(values);
-  return spread;
-}
-
 Results measure(const Effort& effort, bool is_durable, const std::vector<std::string>& only,
                 const bench::Place& place) {
   Results results;

@@ -8,6 +8,7 @@
 #include "durable/disk.h"
 #include "peers/crew.h"
 #include "served/place.h"
+#include "spread.h"
 
 namespace casbook::peers {
 
@@ -36,10 +37,8 @@ struct Case {
 };
 const std::vector<Case>& all_cases();
 
-struct Spread {
-  double median = 0, min = 0, max = 0, mad = 0;  // mad: median distance from the median
-};
-Spread spread_of(std::vector<double> values);
+using bench::Spread;
+using bench::spread_of;
 
 // One case of one design, over all repeats.
 struct Figures {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "durable/effort.h"
-#include "durable/table.h"
 #include "served/place.h"
+#include "table.h"
 
 namespace casbook::bench {
 

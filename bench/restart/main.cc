@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <thread>
 
-#include "durable/table.h"
 #include "served/place.h"
 #include "served/served_book.h"
+#include "table.h"
 
 namespace casbook::bench {
 namespace {

@@ -1,7 +1,6 @@
 #include "book/reading.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "book/payment_record.h"
 
@@ -11,7 +10,7 @@ namespace {
 
 constexpr uint32_t kBalanceWords = 2;
 
-Result<log::Snapshot> snapshot(const commit::Store& store, std::span<const Unit> units,
+Result<log::Snapshot> snapshot(const commit::Store& store, const log::UnitList& units,
                                Position at) {
   return at.value == 0 ? log::take_snapshot(store, units, kBalanceWords)
                        : log::take_snapshot_at(store, units, kBalanceWords, at);
@@ -36,19 +35,21 @@ Result<Balance> read_balance(const commit::Store& store, const Tables& tables, A
 
 Result<std::vector<Balance>> read_balances(const commit::Store& store, const Tables& tables,
                                            std::span<const Account> accounts, Position at) {
-  std::vector<Unit> units;  // each once, as a snapshot wants them
-  std::unordered_map<Unit, size_t> place_of;
+  log::UnitList units(accounts.size());
+  std::vector<uint64_t> places;  // of each account in what is read
+  places.reserve(accounts.size());
   for (const Account& account : accounts) {
     if (account.index >= tables.account_count()) return Code::account_missing;
     const Unit unit = tables.account(account.index);
     if (!(commit::peek_word(store, unit, kTraits).value & kOpened)) return Code::account_missing;
-    if (place_of.try_emplace(unit, units.size()).second) units.push_back(unit);
+    places.push_back(units.add(unit));
   }
   auto taken = snapshot(store, units, at);
   if (!taken) return taken.error();
   std::vector<Balance> balances;
-  for (const Account& account : accounts) {
-    const size_t first = place_of[tables.account(account.index)] * kBalanceWords;
+  balances.reserve(accounts.size());
+  for (const uint64_t place : places) {
+    const size_t first = place * kBalanceWords;
     balances.push_back({static_cast<Amount>(taken->values[first]),
                         static_cast<Amount>(taken->values[first + 1]), taken->position});
   }

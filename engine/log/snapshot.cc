@@ -1,7 +1,7 @@
 #include "log/snapshot.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <utility>
 
 namespace casbook::log {
 
@@ -45,41 +45,70 @@ Result<void> for_each_record(const commit::Store& store, uint64_t from, uint64_t
   return {};
 }
 
-Result<Scanned> scan_and_redo(const commit::Store& store, const Scan& scan, uint32_t words) {
-  Scanned result;
-  std::vector<uint64_t> versions(scan.count);
-  result.snapshot.values.resize(scan.count * words);
-  const uint64_t start = log_end(store);
-  commit::CellImage image;
-  for (uint64_t i = 0; i < scan.count; ++i) {
-    commit::peek_cell(store, scan.unit_at(i), words, image);
-    versions[i] = image.version;
-    std::copy_n(image.value, words, &result.snapshot.values[i * words]);
-    if (i == scan.count / 2) base::fault_point(base::FaultPoint::audit_scanning);
+// One pass over the cells. Records that were added meanwhile are redone as it goes on, so that a
+// scan may take longer than the ring holds records: only a redo that is slower than the writers is
+// overrun.
+class ScanAndRedo {
+ public:
+  ScanAndRedo(const commit::Store& store, const Scan& scan, uint32_t words)
+      : store_(store), scan_(scan), words_(words), versions_(scan.count), redone_(log_end(store)) {
+    scanned_.snapshot.values.resize(scan.count * words);
   }
-  result.end = log_end(store);
-  const auto redone = for_each_record(store, start, result.end, +1, [&](const Record& record) {
-    for (uint32_t c = 0; c < record.change_count; ++c) {
-      const Change& change = record.changes[c];
-      if (!change.writes() || change.word() >= words) continue;
-      const int64_t at = scan.find(change.unit());
-      if (at >= 0 && record.position.value > versions[at])
-        result.snapshot.values[at * words + change.word()] = change.new_value;
-    }
-  });
-  if (!redone) return redone.error();
-  auto position = position_before(store, result.end);
-  if (!position) return position.error();
-  result.snapshot.position = *position;
-  return result;
-}
 
-Scan scan_of(std::span<const Unit> units, const std::unordered_map<Unit, int64_t>& where) {
-  return {units.size(), [units](uint64_t i) { return units[i]; },
-          [&where](Unit unit) {
-            const auto found = where.find(unit);
-            return found == where.end() ? -1 : found->second;
-          }};
+  Result<Scanned> run() {
+    for (uint64_t i = 0; i < scan_.count; ++i) {
+      copy(i);
+      if (i == scan_.count / 2) base::fault_point(base::FaultPoint::audit_scanning);
+      if (i % kLookEach != kLookEach - 1) continue;
+      const uint64_t end = log_end(store_);
+      if (end - redone_ < store_.mapping().geometry().records / kRingShare) continue;
+      if (auto redone = redo_to(end); !redone) return redone.error();
+    }
+    scanned_.end = log_end(store_);
+    if (auto redone = redo_to(scanned_.end); !redone) return redone.error();
+    auto position = position_before(store_, scanned_.end);
+    if (!position) return position.error();
+    scanned_.snapshot.position = *position;
+    return std::move(scanned_);
+  }
+
+ private:
+  static constexpr uint64_t kLookEach = 256;  // cells between two looks at the log
+  static constexpr uint64_t kRingShare = 8;   // of the ring that may fill before it is redone
+
+  void copy(uint64_t i) {
+    commit::peek_cell(store_, scan_.unit_at(i), words_, image_);
+    versions_[i] = image_.version;
+    std::copy_n(image_.value, words_, &scanned_.snapshot.values[i * words_]);
+  }
+
+  // A cell that is not copied yet may be written here: its copy comes later and has all of it,
+  // since every LSN below `end` was claimed before.
+  Result<void> redo_to(uint64_t end) {
+    const uint64_t from = std::exchange(redone_, end);
+    return for_each_record(store_, from, end, +1, [&](const Record& record) {
+      for (uint32_t c = 0; c < record.change_count; ++c) {
+        const Change& change = record.changes[c];
+        if (!change.writes() || change.word() >= words_) continue;
+        const int64_t at = scan_.find(change.unit());
+        if (at >= 0 && record.position.value > versions_[at])
+          scanned_.snapshot.values[at * words_ + change.word()] = change.new_value;
+      }
+    });
+  }
+
+  const commit::Store& store_;
+  const Scan& scan_;
+  const uint32_t words_;
+  std::vector<uint64_t> versions_;
+  uint64_t redone_;  // records below are in what was copied
+  Scanned scanned_;
+  commit::CellImage image_;
+};
+
+Scan scan_of(const UnitList& list) {
+  return {list.units().size(), [&list](uint64_t i) { return list.units()[i]; },
+          [&list](Unit unit) { return list.find(unit); }};
 }
 
 Scan scan_of(UnitRange range) {
@@ -113,41 +142,32 @@ Result<Snapshot> undo_to(const commit::Store& store, const Scan& scan, uint32_t 
   return std::move(scanned.snapshot);
 }
 
-std::unordered_map<Unit, int64_t> index_units(std::span<const Unit> units) {
-  std::unordered_map<Unit, int64_t> where;
-  for (uint64_t i = 0; i < units.size(); ++i) where[units[i]] = static_cast<int64_t>(i);
-  return where;
-}
-
 Result<Snapshot> now(const commit::Store& store, const Scan& scan, uint32_t words) {
-  auto scanned = scan_and_redo(store, scan, words);
+  auto scanned = ScanAndRedo(store, scan, words).run();
   if (!scanned) return scanned.error();
   return std::move(scanned->snapshot);
 }
 
 Result<Snapshot> at(const commit::Store& store, const Scan& scan, uint32_t words,
                     Position position) {
-  auto scanned = scan_and_redo(store, scan, words);
+  auto scanned = ScanAndRedo(store, scan, words).run();
   if (!scanned) return scanned.error();
   return undo_to(store, scan, words, position, std::move(*scanned));
 }
 
 }  // namespace
 
-Result<Snapshot> take_snapshot(const commit::Store& store, std::span<const Unit> units,
-                               uint32_t words) {
-  const auto where = index_units(units);
-  return now(store, scan_of(units, where), words);
+Result<Snapshot> take_snapshot(const commit::Store& store, const UnitList& units, uint32_t words) {
+  return now(store, scan_of(units), words);
 }
 
 Result<Snapshot> take_snapshot(const commit::Store& store, UnitRange range, uint32_t words) {
   return now(store, scan_of(range), words);
 }
 
-Result<Snapshot> take_snapshot_at(const commit::Store& store, std::span<const Unit> units,
-                                  uint32_t words, Position position) {
-  const auto where = index_units(units);
-  return at(store, scan_of(units, where), words, position);
+Result<Snapshot> take_snapshot_at(const commit::Store& store, const UnitList& units, uint32_t words,
+                                  Position position) {
+  return at(store, scan_of(units), words, position);
 }
 
 Result<Snapshot> take_snapshot_at(const commit::Store& store, UnitRange range, uint32_t words,

@@ -1,4 +1,6 @@
 // Reading: one balance, several at one position, the whole book, the past, and the end of the ring.
+#include <functional>
+
 #include <gtest/gtest.h>
 
 #include "support/interruption.h"
@@ -127,6 +129,74 @@ TEST_F(Reading, TheWholeBookWhileAnAccountIsOpenedAndPaidSumsToZero) {
     for (const AccountBalance& line : seen.accounts) sum += line.available;
     EXPECT_EQ(sum, 0) << "opened before access " << nth;
   }
+}
+
+// A payment at every so many accesses to shared memory, from beginning to end.
+class Storm {
+ public:
+  Storm(uint64_t accesses, std::function<void()> pay) : accesses_(accesses), pay_(std::move(pay)) {
+    current = this;
+    base::probes.access = [](const void*) { current->count(); };
+  }
+  ~Storm() { base::probes.access = nullptr; }
+  Storm(const Storm&) = delete;
+  Storm& operator=(const Storm&) = delete;
+
+  uint64_t payments() const { return payments_; }
+
+ private:
+  void count() {
+    if (is_paying_ || ++seen_ % accesses_ != 0) return;
+    is_paying_ = true;
+    pay_();
+    ++payments_;
+    is_paying_ = false;
+  }
+
+  inline static Storm* current = nullptr;
+  uint64_t accesses_, seen_ = 0, payments_ = 0;
+  std::function<void()> pay_;
+  bool is_paying_ = false;
+};
+
+CreateOptions many_accounts() {
+  CreateOptions options = small_options();
+  options.accounts = 8000;
+  options.payments = 20'000;
+  return options;
+}
+
+// The ring is lapped during the scan, more than once; what it held is redone before.
+TEST(ReadingManyAccounts, TakesLongerThanTheRingHoldsRecords) {
+  SmallBook book(many_accounts());
+  std::vector<Account> accounts;
+  for (uint64_t i = 0; i < many_accounts().accounts - 100; ++i)
+    accounts.push_back(must(book.session.open_account(
+        {ExternalId::of_number(i + 1)}, {.ledger = "EUR", .limits = {.min_available = 0}})));
+  for (const Account account : {accounts.front(), accounts.back()}) book.fund(account, 100'000);
+  Session other = must(book.book.open_session());
+  uint64_t paid = 0;
+  // From the first to the last, and between some that are near the middle of the scan.
+  const auto pay = [&] {
+    const Account from = paid % 2 ? accounts.front() : accounts.back();
+    const Account to = accounts[paid * 7 % accounts.size()];
+    must(other.pay(Payment(payment_id(++paid)).debit(from, 2).credit(to, 2)));
+  };
+  const uint64_t ring = book.book.status().records_max;
+  Amount sum = 0;
+  {
+    Storm storm(100, pay);
+    for (const Balance& balance : must(book.book.balances(accounts))) sum += balance.available;
+    EXPECT_GT(storm.payments(), ring);
+  }
+  EXPECT_EQ(sum, 200'000);
+  sum = 0;
+  {
+    Storm storm(100, pay);
+    for (const AccountBalance& line : must(book.book.snapshot()).accounts) sum += line.available;
+    EXPECT_GT(storm.payments(), ring);
+  }
+  EXPECT_EQ(sum, 0);
 }
 
 TEST_F(Reading, PositionsThatNeverWereAreSaidSo) {

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace casbook::peers {
+namespace casbook::bench {
 
 class Histogram {
  public:
@@ -48,4 +48,4 @@ class Histogram {
   uint64_t count_;
 };
 
-}  // namespace casbook::peers
+}  // namespace casbook::bench

@@ -1,0 +1,81 @@
+// How payments of all processes together grow with the number of processes.
+#include "growth/floors_together.h"
+
+namespace casbook::growth {
+namespace {
+
+constexpr uint64_t kMany = 1u << 16, kFew = 16;
+
+// Long enough for every process to have several turns on a core.
+int64_t round_ns(const Effort& effort, uint64_t processes) {
+  constexpr int64_t kEachNs = 4'000'000;
+  return std::max<int64_t>(effort.round_ns,
+                           effort.is_tiny ? 0 : static_cast<int64_t>(processes) * kEachNs);
+}
+
+void measure(const Effort& effort, const std::vector<uint64_t>& sizes, Team::Prepare prepare,
+             const Book* book, Series& series) {
+  Team team(std::move(prepare), static_cast<uint32_t>(sizes.back()));
+  for (const uint64_t count : sizes) {
+    Point point{.x = static_cast<double>(count)};
+    const auto processes = static_cast<uint32_t>(count);
+    if (!team.grow_to(processes)) {
+      point.why = "a process could not get ready";
+      series.points.push_back(std::move(point));
+      return;
+    }
+    Round round{.processes = processes, .ns = round_ns(effort, count)};
+    std::optional<Friction> friction;
+    if (book) friction.emplace(*book);
+    std::vector<double> cpu, switches;
+    for (uint32_t i = 0; i < std::min(effort.repeats, 3u); ++i) {
+      const RoundResult result = team.run(round);
+      add_rate(point, result);
+      cpu.push_back(result.cpu_ns_each());
+      double sum = 0;
+      for (const bench::Worked& worked : result.by_process)
+        sum += static_cast<double>(worked.switches);
+      switches.push_back(sum * 1e6 /
+                         static_cast<double>(std::max<uint64_t>(1, result.operations())));
+    }
+    if (friction) friction->add_to(point);
+    add_median(point, "processor time per payment, ns", cpu);
+    add_median(point, "switches per million", switches);
+    round.is_timed = true;
+    for (const bench::Worked& worked : team.run(round).by_process)
+      point.latencies.add(worked.latencies);
+    series.points.push_back(std::move(point));
+  }
+}
+
+Team::Prepare payers(const std::shared_ptr<OwnBook>& own, uint64_t accounts) {
+  return [=](uint32_t) { return payer(own, accounts); };
+}
+
+}  // namespace
+
+Curve sessions_curve(const Effort& effort) {
+  Curve curve{.name = "sessions",
+              .title = "Processes that pay at the same time",
+              .x = "processes",
+              .y = "ns per payment, of all together",
+              .series = {{"casbook, 65,536 accounts"},
+                         {"casbook, 16 accounts"},
+                         {"two CAS, record, id, 65,536 accounts"},
+                         {"two robust mutexes, 16 accounts"}}};
+  auto& series = curve.series;
+  const auto sizes = effort.sizes({1, 2, 4, 8, 16, 64, 256}, 4);
+  const uint64_t accounts = effort.is_tiny ? 4096 : kMany;
+  for (const uint64_t drawn_from : {accounts, kFew}) {
+    const auto own = share_book({.accounts = accounts,
+                                 .payments = effort.payments_less,
+                                 .sessions = static_cast<uint32_t>(sizes.back()) + 8});
+    measure(effort, sizes, payers(own, drawn_from), &own->book(),
+            series[drawn_from == kFew ? 1 : 0]);
+  }
+  measure(effort, sizes, plain_payers(accounts, effort.payments_less), nullptr, series[2]);
+  measure(effort, sizes, locked_payers(kFew), nullptr, series[3]);
+  return curve;
+}
+
+}  // namespace casbook::growth

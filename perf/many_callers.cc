@@ -61,6 +61,7 @@ Turn one_payment(const std::vector<Account>& accounts, Level level) {
 Turn many_payments(const Book& book, const std::vector<Account>& accounts, Level level) {
   return [&book, &accounts, level](Session& session, Random& random, uint64_t series) {
     std::vector<Payment> payments;
+    payments.reserve(kInFlight);
     std::vector<Result<Receipt>> answers(kInFlight, Receipt{});
     for (uint64_t i = 0; i < kInFlight; ++i)
       payments.push_back(transfer(accounts, random, series, next_number()));

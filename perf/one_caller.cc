@@ -135,6 +135,10 @@ const std::map<std::string, OneCaller>& scenarios_of_one() {
     const Grant grant = must(b.session().try_acquire("turn"));
     must(b.session().release(grant.lease));
   };
+  const auto balance = [](Bench& b) { expect(bool(b.book().balance(b.any())), "no balance"); };
+  const auto snapshot = [](Bench& b) {
+    expect(bool(b.book().balances(b.accounts())), "no snapshot");
+  };
   static const std::map<std::string, OneCaller> all = {
       {"commit-2", commit_of_two_cells()},
       {"pay-16", in_book(kFew, pay)},
@@ -146,8 +150,8 @@ const std::map<std::string, OneCaller>& scenarios_of_one() {
       {"refusal", in_book(kFew, refusal)},
       {"replay", in_book(kFew, replay)},
       {"lease", in_book(kFew, lease)},
-      {"balance", in_book(kFew, [](Bench& b) { must(b.book().balance(b.any())); })},
-      {"snapshot-16", in_book(kFew, [](Bench& b) { must(b.book().balances(b.accounts())); })},
+      {"balance", in_book(kFew, balance)},
+      {"snapshot-16", in_book(kFew, snapshot)},
   };
   return all;
 }

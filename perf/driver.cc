@@ -34,7 +34,7 @@ void run_count(const Operation& operation, uint64_t count) {
 
 void run_marked(const OneCaller& scenario, const Operation& operation, uint64_t count) {
   print_books();
-  run_count(operation, count * scenario.together);
+  run_count(operation, (count / scenario.together + 1) * scenario.together);
   for (uint64_t i = 0; i < kMarked; ++i) {
     mark();
     run_count(operation, scenario.together);

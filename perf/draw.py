@@ -1,7 +1,8 @@
 """Draws what the scripts here measured: a flame graph page, a picture of latencies.
 
-  draw.py flamegraph TITLE FILE.html   reads the output of `perf script -F ip,sym`
-  draw.py latency TITLE FILE.svg       reads what perf_driver prints at a rate
+  draw.py on-cpu TITLE FILE.html NAMES [FOLDED]   reads `perf script -F comm,pid,tid,time,event,ip,sym`
+  draw.py off-cpu TITLE FILE.html NAMES [FOLDED]  the same of switches, with --show-switch-events
+  draw.py latency TITLE FILE.svg                  reads what perf_driver prints at a rate
 """
 import html
 import json
@@ -16,7 +17,7 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8"><title>%(title)s</title>
       border: 1px solid #fff; box-sizing: border-box; padding: 0 3px; border-radius: 2px }
  .f:hover { border-color: #000 } .hit { outline: 2px solid #06c; z-index: 1 }
 </style>
-<h3>%(title)s: %(samples)d samples</h3>
+<h3>%(title)s: %(total)s</h3>
 <p><input id="search" placeholder="search (regular expression)"> <span id="share"></span>
  <button id="reset">whole graph</button> <span id="about"></span></p>
 <div id="graph"></div>
@@ -40,7 +41,7 @@ function draw() {
     const box = document.createElement('div');
     box.className = 'f' + (hit ? ' hit' : '');
     box.textContent = w > 30 ? n.n : '';
-    box.title = `${n.n}\\n${n.v} samples, ${(100 * n.v / root.v).toFixed(2)} %%`;
+    box.title = `${n.n}\\n${n.v} %(unit)s, ${(100 * n.v / root.v).toFixed(2)} %%`;
     box.style = `left:${x}px;width:${w}px;top:${(levels - 1 - level) * height}px;` +
                 `background:${colour(n.n)}`;
     box.onclick = () => { top_ = n; draw(); };
@@ -63,32 +64,85 @@ window.onresize = draw; draw();
 
 def short(symbol):
     symbol = re.sub(r"\(anonymous namespace\)::|casbook::", "", symbol)
-    return re.sub(r"\(.*", "", symbol) or symbol
+    return re.sub(r"\(.*", "", symbol).rstrip() or symbol
 
 
-def read_stacks(lines):
-    """Stacks, innermost first, as perf prints them: blocks of "address symbol"."""
-    stack = []
+HEAD = re.compile(r"^(.*\S)\s+(\d+)/(\d+)\s+([\d.]+):\s+(.*\S)\s*$")
+OUTER = {"_start", "__libc_start_main_impl", "__libc_start_call_main", "start_thread", "clone3",
+         "__clone3", "execute_native_thread_routine"}
+
+
+def read_events(lines):
+    """What perf prints: a line for each event, and the stack below it, innermost frame first."""
+    head, stack = None, []
     for line in lines:
-        parts = line.split(None, 1)
-        if not parts:
-            if stack:
-                yield stack
-            stack = []
-        elif len(parts) == 2:
-            stack.append(short(parts[1].strip()))
-    if stack:
-        yield stack
+        found = None if line[:1] in ("\t", "\n", " ") else HEAD.match(line)
+        if found:
+            if head:
+                yield head, stack
+            head, stack = found.groups(), []
+        else:
+            parts = line.split(None, 1)
+            if len(parts) == 2 and (frame := short(parts[1].strip())) not in OUTER:
+                stack.append(frame)
+    if head:
+        yield head, stack
 
 
-def flamegraph(title, path):
+NAMES = {}
+
+
+def read_names(path):
+    """What the driver prints: lines "process PID NAME"."""
+    with open(path, encoding="utf-8") as lines:
+        for words in (line.split(None, 2) for line in lines):
+            if len(words) == 3 and words[0] == "process":
+                NAMES[words[1]] = words[2].strip()
+
+
+def processes(head):
+    """A frame for the process, and one for the thread, which may have a name of its own."""
+    comm, pid, tid = head[0], head[1], head[2]
+    name = "io worker" if comm.startswith("iou-wrk") else comm
+    return [NAMES.get(pid, f"process {pid}"),
+            name if pid != tid or name == "io worker" else f"{name}, main"]
+
+
+def on_cpu(lines):
+    for head, stack in read_events(lines):
+        if head[4].startswith("cpu-clock"):
+            yield processes(head) + stack[::-1], 1
+
+
+def off_cpu(lines):
+    """Of each switch from which the thread came back: where it stood, and how long."""
+    left = {}  # by thread: stack, when, why
+    for head, stack in read_events(lines):
+        thread, now, event = head[2], float(head[3]), head[4]
+        if event.startswith("sched:sched_switch"):
+            left[thread] = [stack, now, "blocked"]
+        elif thread in left and "OUT" in event:
+            if "preempt" in event:
+                left[thread][2] = "waits for a processor"
+        elif thread in left and " IN" in event:
+            stack, since, why = left.pop(thread)
+            while stack and stack[0] in ("__schedule", "schedule", "schedule_timeout"):
+                stack.pop(0)
+            yield [why] + processes(head) + stack[::-1], max(0, round((now - since) * 1e6))
+
+
+def flamegraph(stacks, unit, title, path, names, folded=None):
+    read_names(names)
     root = {"n": "all", "v": 0, "children": {}}
-    for stack in read_stacks(sys.stdin):
+    sums = {}
+    for stack, weight in stacks:
         node = root
-        node["v"] += 1
-        for frame in reversed(stack):
+        node["v"] += weight
+        for frame in stack:
             node = node["children"].setdefault(frame, {"n": frame, "v": 0, "children": {}})
-            node["v"] += 1
+            node["v"] += weight
+        text = ";".join(stack)
+        sums[text] = sums.get(text, 0) + weight
     if root["v"] == 0:
         sys.exit("draw.py: no samples")
 
@@ -97,8 +151,11 @@ def flamegraph(title, path):
         return {"n": node["n"], "v": node["v"], "c": [pack(child) for child in children]}
 
     with open(path, "w", encoding="utf-8") as page:
-        page.write(PAGE % {"title": html.escape(title), "samples": root["v"],
-                           "tree": json.dumps(pack(root)).replace("</", "<\\/")})
+        page.write(PAGE % {"title": html.escape(title), "total": f"{root['v']:,} {unit}",
+                           "unit": unit, "tree": json.dumps(pack(root)).replace("</", "<\\/")})
+    if folded:
+        with open(folded, "w", encoding="utf-8") as text:
+            text.writelines(f"{stack} {weight}\n" for stack, weight in sorted(sums.items()))
 
 
 def read_histograms(lines):
@@ -159,4 +216,9 @@ def latency(title, path):
         picture.write("".join(parts) + "</svg>\n")
 
 
-{"flamegraph": flamegraph, "latency": latency}[sys.argv[1]](*sys.argv[2:4])
+KINDS = {
+    "on-cpu": lambda *names: flamegraph(on_cpu(sys.stdin), "samples", *names),
+    "off-cpu": lambda *names: flamegraph(off_cpu(sys.stdin), "us", *names),
+    "latency": latency,
+}
+KINDS[sys.argv[1]](*sys.argv[2:])

@@ -5,6 +5,7 @@
 #include "api/book_impl.h"
 #include "arena/duration_line.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "commit/read.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
@@ -190,8 +191,10 @@ Result<bool> wait_for_round(const Core& core, uint64_t round, int64_t until) {
     const int64_t now = base::monotonic_ns();
     if (now >= until) return false;
     arena::notify(core.store.own_event(arena::kDemandEvent));
-    arena::wait(core.store.own_event(arena::kQuorumEvent), ticket,
-                std::min(until, now + kSleepNsMax));
+    const int64_t wake_ns = std::min(until, now + kSleepNsMax);
+    CASBOOK_TRACE(wait, base::kForLead, wake_ns);
+    const auto end = arena::wait(core.store.own_event(arena::kQuorumEvent), ticket, wake_ns);
+    CASBOOK_TRACE(woken, base::kForLead, static_cast<uint32_t>(end));
   }
 }
 

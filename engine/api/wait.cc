@@ -9,6 +9,7 @@
 #include "api/core.h"
 #include "arena/duration_line.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "log/durable.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
@@ -133,8 +134,11 @@ Result<void> wait(const Core& core, Position position, Level level,
     if (now >= until) return Code::outcome_unknown;
     if (is_told) {
       if (must_ask) arena::notify(store.own_event(arena::kDemandEvent));
-      const auto end =
-          arena::wait(event_of(store, level), ticket, std::min(until, now + kSleepNsMax));
+      const auto purpose = level == Level::quorum ? base::kForQuorum : base::kForDurable;
+      const int64_t wake_ns = std::min(until, now + kSleepNsMax);
+      CASBOOK_TRACE(wait, purpose, wake_ns);
+      const auto end = arena::wait(event_of(store, level), ticket, wake_ns);
+      CASBOOK_TRACE(woken, purpose, static_cast<uint32_t>(end));
       must_ask = end != arena::WaitEnd::notified || level == Level::durable;
     } else {
       const timespec nap{0, static_cast<long>(std::min(until - now, kPollNs))};

@@ -5,6 +5,7 @@
 #include <casbook/types.h>
 
 #include "base/assert.h"
+#include "base/trace.h"
 
 namespace casbook::commit {
 
@@ -56,6 +57,7 @@ void Committer::commit(const WriteSet& set, CommitResult& result) {
         result.outcome = Outcome::committed;
         result.position = decision.detail;
         next_lsn_ = Position{decision.detail}.lsn() + 1;
+        CASBOOK_TRACE(commit, session_, decision.detail, body.count);
       } else if (static_cast<AbortReason>(decision.detail & 0xff) == AbortReason::refused) {
         result.outcome = Outcome::refused;
         result.refused_entry = static_cast<uint32_t>(decision.detail >> 8);
@@ -66,6 +68,9 @@ void Committer::commit(const WriteSet& set, CommitResult& result) {
             store_.control().gate.load_acquire() & 1 && store_.is_leading();  // [gate]
         result.outcome = is_open ? Outcome::conflict : Outcome::sealed;
       }
+      if (decision.state != State::committed)
+        CASBOOK_TRACE(abort, session_, static_cast<uint32_t>(result.outcome), body.count,
+                      result.refused_entry);
     }
   }
   count(result.outcome);

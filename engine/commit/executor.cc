@@ -5,6 +5,7 @@
 #include <casbook/types.h>
 
 #include "base/assert.h"
+#include "base/trace.h"
 
 namespace casbook::commit {
 
@@ -29,6 +30,8 @@ Decision Executor::run(const Body& body) {
         remove_leftover(blocker.reference, blocker.unit);
         break;
       }
+      CASBOOK_TRACE(help, reference_slot(other.body.reference) >> kDescriptorBits, blocker.unit,
+                    other.body.count);
       base::fault_point(FaultPoint::help_after_copy);
       ++counts_.helped;
       Decision ignored;
@@ -40,6 +43,7 @@ Decision Executor::run(const Body& body) {
 void Executor::help(uint64_t reference, Unit unit) {
   BodyCopy other;
   if (!copy_body(reference, other)) return remove_leftover(reference, unit);
+  CASBOOK_TRACE(help, reference_slot(reference) >> kDescriptorBits, unit, other.body.count);
   base::fault_point(FaultPoint::help_after_copy);
   ++counts_.helped;
   run(other.body);

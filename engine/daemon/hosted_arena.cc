@@ -9,6 +9,7 @@
 #include "arena/event.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/trace.h"
 #include "book/book_time.h"
 #include "commit/executor.h"
 #include "daemon/event_log.h"
@@ -357,7 +358,10 @@ void HostedArena::wait_for_demand(const Demand& demand, std::chrono::nanoseconds
     nanosleep(&nap, nullptr);
     return;
   }
-  arena::wait(*demand.event, demand.ticket, base::monotonic_ns() + at_most.count());
+  const int64_t wake_ns = base::monotonic_ns() + at_most.count();
+  CASBOOK_TRACE(wait, base::kForDemand, wake_ns);
+  const auto end = arena::wait(*demand.event, demand.ticket, wake_ns);
+  CASBOOK_TRACE(woken, base::kForDemand, static_cast<uint32_t>(end));
 }
 
 void HostedArena::wake_demand() {

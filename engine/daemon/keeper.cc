@@ -4,6 +4,7 @@
 
 #include "arena/duration_line.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "daemon/event_log.h"
 #include "daemon/short_slices.h"
 #include "log/durable.h"
@@ -129,10 +130,13 @@ void Keeper::wake_preparer() {
 
 void Keeper::wait_for_more(Appender::Taken taken, uint64_t demand_ticket, uint64_t kick_ticket) {
   const int64_t until = base::monotonic_ns() + flush_interval_ns_;
-  if (taken == Appender::Taken::nothing)
-    arena::wait(store_.own_event(arena::kDemandEvent), demand_ticket, until);
-  else
-    arena::wait(kick_, kick_ticket, until);
+  const bool is_idle = taken == Appender::Taken::nothing;
+  const auto purpose = is_idle ? base::kForDemand : base::kForRoom;
+  CASBOOK_TRACE(wait, purpose, until);
+  const auto end = is_idle
+                       ? arena::wait(store_.own_event(arena::kDemandEvent), demand_ticket, until)
+                       : arena::wait(kick_, kick_ticket, until);
+  CASBOOK_TRACE(woken, purpose, static_cast<uint32_t>(end));
 }
 
 // --- completer ---

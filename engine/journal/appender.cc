@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "journal/directory_storage.h"
 
 namespace casbook::journal {
@@ -401,6 +402,7 @@ void Appender::completed(const Completion& completion) {
     synced_index_ = *std::exchange(syncing_, {});
     ++counts_.syncs;
     sync_time_ = {counts_.syncs, base::monotonic_ns() - sync_started_ns_};
+    CASBOOK_TRACE(sync, synced_index_, sync_time_.last_ns);
     return;
   }
   for (Flight& flight : flights_)

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/trace.h"
 #include "lease/leases.h"
 
 namespace casbook::lease {
@@ -62,8 +63,10 @@ Result<Grant> Leases::acquire(log::LogWriter& writer, std::string_view name,
     if (now >= until) return Code::wait_timeout;
     const int64_t left = static_cast<int64_t>(found.image.value[kDeadline]) - base::boot_clock_ns();
     base::fault_point(base::FaultPoint::lease_waiting);
-    arena::wait(event, ticket,
-                std::min({until, now + kSleepNsMax, now + std::max<int64_t>(left, 0)}));
+    const int64_t wake_ns = std::min({until, now + kSleepNsMax, now + std::max<int64_t>(left, 0)});
+    CASBOOK_TRACE(wait, base::kForLease, wake_ns);
+    const auto end = arena::wait(event, ticket, wake_ns);
+    CASBOOK_TRACE(woken, base::kForLease, static_cast<uint32_t>(end));
   }
 }
 

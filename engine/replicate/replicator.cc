@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/probe.h"
+#include "base/trace.h"
 
 namespace casbook::replicate {
 
@@ -406,6 +407,7 @@ void Replicator::note_role() {
   if (role == role_ && term == term_) return tell_leader();
   const bool was_leader = role_ == Role::leader;
   role_ = role, term_ = term;
+  CASBOOK_TRACE(elect, options_.self.id, term, static_cast<uint32_t>(role));
   divergence_.begin(term);
   if (was_leader || standing_ == Standing::leading || standing_ == Standing::promoting) step_down();
   if (role == Role::leader) lead();

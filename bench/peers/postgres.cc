@@ -109,6 +109,7 @@ class Payer : public PostgresCaller {
                                                         of_payee(seen, transfer, 1)});
       if (!moved.is_done) return store_.give_up(unsuccessful(moved));
       if (moved.changed != 1) return store_.give_up(Answer::busy);
+      if (is_payer == is_payer_first) first(Step::half_moved);
     }
     hook(Step::moved);
     return note_and_commit(transfer, hook);
@@ -139,8 +140,10 @@ class Payer : public PostgresCaller {
     if (!seen.has(2)) return store_.give_up(Answer::failed);
     if (of_payer(seen, transfer) < transfer.amount) return store_.give_up(Answer::refused);
     hook(Step::checked);
-    if (!store_.is_done("add", {transfer.from, -transfer.amount}) ||
-        !store_.is_done("add", {transfer.to, transfer.amount}))
+    if (!store_.is_done("add", {transfer.from, -transfer.amount}))
+      return store_.give_up(Answer::failed);
+    hook(Step::half_moved);
+    if (!store_.is_done("add", {transfer.to, transfer.amount}))
       return store_.give_up(Answer::failed);
     hook(Step::moved);
     return note_and_commit(transfer, hook);
@@ -175,9 +178,9 @@ class Payer : public PostgresCaller {
     const int64_t from = of_payer(seen, transfer), to = of_payee(seen, transfer);
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
-    if (!store_.is_done("set", {transfer.from, from - transfer.amount}) ||
-        !store_.is_done("set", {transfer.to, to + transfer.amount}))
-      return Answer::failed;
+    if (!store_.is_done("set", {transfer.from, from - transfer.amount})) return Answer::failed;
+    hook(Step::half_moved);
+    if (!store_.is_done("set", {transfer.to, to + transfer.amount})) return Answer::failed;
     hook(Step::moved);
     if (!store_.note(transfer).is_done) return Answer::failed;
     hook(Step::noted);
@@ -189,6 +192,7 @@ class Payer : public PostgresCaller {
   Answer pay_by_function(const Transfer& transfer, const StepHook& hook) {
     hook(Step::locked);
     hook(Step::checked);
+    hook(Step::half_moved);
     const Rows paid = store_.ask(
         "pay", {static_cast<int64_t>(transfer.id), transfer.from, transfer.to, transfer.amount});
     if (paid.state == kRaised) return Answer::refused;

@@ -134,8 +134,10 @@ class RabbitCaller : public PostgresCaller {
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
     if (!store_.is_done("begin")) return Answer::failed;
-    if (!store_.is_done("set", {transfer.from, from - transfer.amount}) ||
-        !store_.is_done("set", {transfer.to, to + transfer.amount}))
+    if (!store_.is_done("set", {transfer.from, from - transfer.amount}))
+      return store_.give_up(Answer::failed);
+    hook(Step::half_moved);
+    if (!store_.is_done("set", {transfer.to, to + transfer.amount}))
       return store_.give_up(Answer::failed);
     hook(Step::moved);
     if (const Rows noted = store_.note(transfer); !noted.is_done)

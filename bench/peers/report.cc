@@ -1,14 +1,12 @@
 #include "peers/report.h"
 
 #include <cstdio>
-#include <ctime>
 #include <fstream>
-#include <thread>
 
-#include <sys/utsname.h>
 #include <nlohmann/json.hpp>
 
 #include "durable/table.h"
+#include "this_run.h"
 
 namespace casbook::peers {
 namespace {
@@ -125,13 +123,6 @@ void print_locks(const Results& results) {
   table.print();
 }
 
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.compare(0, 10, "model name") == 0) return line.substr(line.find(':') + 2);
-  return {};
-}
-
 json row_of(const Subject& subject, size_t index, double sync_ns) {
   const About& about = subject.design->about();
   const Figures& figures = subject.figures[index];
@@ -192,24 +183,13 @@ void print_tables(const Results& results, const Effort& effort, bool is_durable)
 
 bool write_json(const std::string& path, const Results& memory, const Results& durable,
                 const Effort& effort) {
-  utsname system;
-  uname(&system);
-  char date[32];
-  const std::time_t now = std::time(nullptr);
-  std::strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  const char* commit = std::getenv("CASBOOK_BENCH_COMMIT");
-  json all{{"program", "bench_peers"},
-           {"commit", commit ? commit : ""},
-           {"machine", processor() + ", " + std::to_string(std::thread::hardware_concurrency()) +
-                           " processors"},
-           {"kernel", system.release},
-           {"date", date},
-           {"form", effort.form},
-           {"accounts", effort.accounts_memory},
-           {"accounts_durable", effort.accounts_durable},
-           {"handicap_ns", effort.handicap_ns},
-           {"rows", json::array()},
-           {"skipped", json::array()}};
+  json all = bench::about_this_run("bench_peers");
+  all.update({{"form", effort.form},
+              {"accounts", effort.accounts_memory},
+              {"accounts_durable", effort.accounts_durable},
+              {"handicap_ns", effort.handicap_ns},
+              {"rows", json::array()},
+              {"skipped", json::array()}});
   add_rows(memory, all["rows"], all["skipped"]);
   add_rows(durable, all["rows"], all["skipped"]);
   std::ofstream file(path);

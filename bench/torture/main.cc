@@ -18,6 +18,7 @@
 
 #include "peers/endpoint.h"
 #include "torture/report.h"
+#include "torture/try_judge.h"
 
 namespace casbook::torture {
 namespace {
@@ -82,6 +83,7 @@ bool is_as_it_must_be(const Row& row) {
 }
 
 int run(const Options& options) {
+  if (const std::string why = try_judge(); !why.empty()) give_up(why.c_str(), "");
   static const bench::Place place("torture");
   std::vector<Row> rows;
   for (const peers::Listed& listed : peers::all_designs()) {

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "harness.h"
+#include "torture/standstill.h"
 #include "torture/time_namespace.h"
 
 namespace casbook::torture {
@@ -17,7 +18,7 @@ using peers::Caller;
 using peers::Design;
 using peers::Transfer;
 
-constexpr int kConnectMs = 20'000;
+constexpr int64_t kConnectNs = 20'000'000'000;
 constexpr int64_t kAgainUs = 300;  // between two tries
 
 // A timer that sends a signal to this process.
@@ -137,7 +138,7 @@ Player::Pipe::~Pipe() {
 
 Player::Player(Design& design, int64_t ahead_ns) {
   child_.emplace([&] { serve(design, ahead_ns); });
-  is_ready_ = hear(kConnectMs) && said_ == 'y';
+  is_ready_ = await_done(bench::now_ns() + kConnectNs) && said_ == 'y';
 }
 
 // It is not asked to end: it may be stopped, or wait for ever.
@@ -162,10 +163,12 @@ void Player::order(const Task& task) {
 }
 
 bool Player::hear(int timeout_ms) {
+  Standstill::look();
   if (said_ != 0) return true;
   pollfd answer{.fd = answers_.read_end, .events = POLLIN};
-  if (poll(&answer, 1, timeout_ms) <= 0) return false;
-  return read(answers_.read_end, &said_, 1) == 1;
+  const int ready = poll(&answer, 1, timeout_ms);
+  Standstill::look();
+  return ready > 0 && read(answers_.read_end, &said_, 1) == 1;
 }
 
 bool Player::await_done(int64_t until_ns) {

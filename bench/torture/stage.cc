@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "torture/standstill.h"
 #include "torture/time_namespace.h"
 
 namespace casbook::torture {
@@ -28,7 +29,10 @@ int64_t first_answer_ns(const Diary& diary) {
 
 int64_t until(int64_t ms) { return bench::now_ns() + ms * 1'000'000; }
 void sleep_until(int64_t ns) {
-  while (bench::now_ns() < ns) test_support::sleep_us(500);
+  while (bench::now_ns() < ns) {
+    test_support::sleep_us(500);
+    Standstill::look();
+  }
 }
 
 }  // namespace
@@ -38,6 +42,7 @@ Played Stage::play(const Story& story, uint32_t number) {
   for (Seat* seat : {&victim_, &rival_, &third_})
     if (*seat) (*seat)->diary().clear();
   if (take_seat(victim_, bout) && take_seat(rival_, bout)) {
+    Standstill::begin();
     if (story.fault == Fault::reply_lost)
       play_reply_lost(bout);
     else if (story.fault == Fault::kill || story.fault == Fault::clock_back)
@@ -51,6 +56,7 @@ Played Stage::play(const Story& story, uint32_t number) {
   }
   if (bout.played.why.empty()) {
     settle(bout);
+    bout.played.stood_still = Standstill::was_seen();
     bout.played.verdict = judge(look(bout));
   }
   gone_.clear();
@@ -126,7 +132,7 @@ void Stage::play_stop_at_random(Bout& bout) {
   bout.payments = kStoppedAmong + kMeanwhile;
   order(victim_, bout, 0, kStoppedAmong - 1, at_random(SIGSTOP, kStoppedAmong));
   order(rival_, bout, kStoppedAmong, bout.payments - 1);
-  if (victim_->await_struck(until(pace_.limit_ms))) test_support::sleep_us(pace_.stop_ms * 1000);
+  if (victim_->await_struck(until(pace_.limit_ms))) sleep_until(until(pace_.stop_ms));
   victim_->signal(SIGCONT);
   await_end(rival_, bout);
   await_end(victim_, bout);

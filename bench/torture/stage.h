@@ -25,8 +25,9 @@ struct Played {
   std::string why{};  // it could not be played; empty: it was
   // From the strike to the first answer of the one who came next; -1: none, or it is not asked.
   int64_t next_ns = -1;
-  bool is_blocked = false;  // while the holder was stopped nobody got an answer
-  bool is_stuck = false;    // nobody got one, though the holder is dead or went on
+  bool stood_still = false;  // this process: neither of the next two says anything
+  bool is_blocked = false;   // while the holder was stopped nobody got an answer
+  bool is_stuck = false;     // nobody got one, though the holder is dead or went on
 };
 
 class Stage {

@@ -46,7 +46,7 @@ class Torture {
   }
 
   Row run() {
-    const std::vector<Story> stories = all_stories(effort_.repeats);
+    const std::vector<Story> stories = all_stories(repeats());
     accounts_ = 2 * static_cast<uint32_t>(stories.size() + 1);
     if (!begin()) return std::move(row_);
     row_.pace.payment_ns = cost_of_payment_ns(*design_, accounts_ - 2, accounts_ - 1);
@@ -62,6 +62,12 @@ class Torture {
   }
 
  private:
+  // Where a TTL takes seconds, fewer.
+  uint32_t repeats() const {
+    const auto design = listed_.make ? listed_.make() : nullptr;
+    const bool is_slow = design && ttl_ms_of(design->about(), effort_) >= 1000;
+    return is_slow ? std::max(1u, effort_.repeats / 4) : effort_.repeats;
+  }
   bool begin() {
     stage_.reset();
     design_.reset();
@@ -121,6 +127,8 @@ void Counts::add(const Played& played) {
   twice += played.verdict.twice;
   lost += played.verdict.lost;
   overdrawn += played.verdict.overdrawn;
+  stood_still += played.stood_still;
+  if (played.stood_still) return;
   stuck += played.is_stuck;
   blocked += played.is_blocked;
   if (played.next_ns >= 0) next_ms.push_back(static_cast<double>(played.next_ns) / 1e6);

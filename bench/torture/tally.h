@@ -25,6 +25,7 @@ struct Effort {
 struct Counts {
   uint64_t bouts = 0, twice = 0, lost = 0, overdrawn = 0;
   uint64_t stuck = 0, blocked = 0;
+  uint64_t stood_still = 0;       // bouts that say nothing of the two, nor of who came next
   std::vector<double> next_ms{};  // until the next holder had its answer
 
   void add(const Played& played);

@@ -29,7 +29,7 @@ class Payer : public PostgresCaller {
       : PostgresCaller(about.name), how_(how), is_safe_(about.form == Form::safe), shape_(shape) {}
 
   bool open() {
-    return store_.open() && set_limits() &&
+    return store_.open() && (!is_safe_ || store_.set_limits(shape_)) &&
            store_.prepare(
                "lock_rows",
                "SELECT balance FROM account WHERE id IN ($1, $2) ORDER BY id FOR UPDATE") &&
@@ -67,12 +67,6 @@ class Payer : public PostgresCaller {
   }
 
  private:
-  bool set_limits() {
-    if (!is_safe_) return true;
-    return store_.run("SET idle_in_transaction_session_timeout = " +
-                      std::to_string(shape_.ttl_ms)) &&
-           store_.run("SET lock_timeout = " + std::to_string(shape_.patience_ms));
-  }
   // Of the payer and the payee, in the order of their numbers as the rows come.
   static int64_t of_payer(const Rows& rows, const Transfer& transfer, size_t field = 0) {
     return rows.values[transfer.from < transfer.to ? 0 : 1][field];

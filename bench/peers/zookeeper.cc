@@ -99,7 +99,7 @@ class ZooKeeperCaller : public PostgresCaller {
         session_(shape.ttl_ms) {}
 
   bool open() {
-    return session_.is_connected() && store_.open() &&
+    return session_.is_connected() && store_.open() && (!is_fenced_ || store_.set_limits(shape_)) &&
            store_.prepare("take",
                           "UPDATE account SET fence = $2 WHERE id = $1 AND fence <= $2 "
                           "RETURNING balance");

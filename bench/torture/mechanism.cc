@@ -65,10 +65,11 @@ const std::map<std::string, const char*>& all_mechanisms() {
        "payment, not a stale balance."},
       {"zookeeper-lock",
        "The session of a stopped holder ends, its node goes, and it goes on all the same: it "
-       "sets balances that it read before, and notes an id that is noted already."},
+       "sets balances that it read before, and notes an id that is noted already. Stopped within "
+       "its transaction it keeps the rows locked."},
       {"zookeeper-fence",
        "Each row takes the zxid of its lock and refuses a lower one: a late holder is refused "
-       "by the money itself."},
+       "by the money itself, and PostgreSQL ends a transaction that is idle for the TTL."},
       {"etcd-lock",
        "The lease of a stopped holder ends, and it puts its balances all the same. Balances "
        "and id are two transactions: who dies between them is paid again."},

@@ -30,7 +30,7 @@ int64_t ttl_ms_of(const About& about, const Effort& effort) {
 
 Pace pace_of(const About& about, const Effort& effort) {
   Pace pace{.ttl_ms = ttl_ms_of(about, effort)};
-  pace.stop_ms = pace.ttl_ms * 2;
+  pace.stop_ms = pace.ttl_ms * 3 / 2;
   pace.limit_ms = effort.limit_ms + 2 * pace.ttl_ms;
   // Without a TTL nothing changes by waiting for longer.
   pace.stop_ms_max = about.uses_ttl ? pace.stop_ms + effort.limit_ms / 2 : pace.stop_ms;

@@ -13,7 +13,7 @@ namespace casbook::torture {
 struct Effort {
   uint32_t repeats = 4;
   int64_t ttl_ms = 100;     // where the design takes one so short
-  int64_t limit_ms = 2000;  // and twice the TTL
+  int64_t limit_ms = 1500;  // and twice the TTL
   bool with_servers = true;
   const char* form = "short";
 

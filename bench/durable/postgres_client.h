@@ -46,7 +46,10 @@ inline std::string find_programs() {
 
 class Connection {
  public:
-  explicit Connection(const std::string& target) : handle_(PQconnectdb(target.c_str())) {}
+  explicit Connection(const std::string& target) : handle_(PQconnectdb(target.c_str())) {
+    PQsetNoticeProcessor(
+        handle_, [](void*, const char*) {}, nullptr);
+  }
   ~Connection() { PQfinish(handle_); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

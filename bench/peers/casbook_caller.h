@@ -108,6 +108,7 @@ class CasbookCaller : public Caller {
   Answer commit(const Payment& payment, const StepHook& hook, bool is_locked_by_itself) {
     if (is_locked_by_itself) hook(Step::locked);
     hook(Step::checked);
+    hook(Step::half_moved);
     const auto receipt = place_.level == Level::memory
                              ? session_.pay(payment)
                              : session_.pay(payment, place_.level, std::chrono::seconds(60));

@@ -17,15 +17,16 @@ namespace casbook::peers {
 
 // Where a caller's process may be stopped or killed, in this order within each payment. Where the
 // design does several of these at once, in its server or in one commit, the call comes before for
-// `locked` and `checked`, and after for `moved` and `noted`: each is called once for a payment that
-// is paid, for others up to where it ended.
+// `locked`, `checked` and `half_moved`, and after for `moved` and `noted`: each is called once for
+// a payment that is paid, for others up to where it ended.
 enum class Step : uint8_t {
-  locked,   // holds the lock of both accounts
-  checked,  // has seen that the id is new and the funds are there
-  moved,    // has written both balances, as far as others may see that yet
-  noted,    // has noted the id; the lock is not released yet
+  locked,      // holds the lock of both accounts
+  checked,     // has seen that the id is new and the funds are there
+  half_moved,  // has written one of both balances
+  moved,       // has written both balances, as far as others may see that yet
+  noted,       // has noted the id; the lock is not released yet
 };
-constexpr uint32_t kSteps = 4;
+constexpr uint32_t kSteps = 5;
 
 // Called at each step. Empty in the bench: a branch that is always predicted.
 struct StepHook {
@@ -141,6 +142,9 @@ class Design {
   virtual std::unique_ptr<Caller> connect() = 0;
   // Forgets the noted ids where their number is limited. While nobody pays.
   virtual void forget() {}
+  // What a step of the wall clock by so much does to the locks that are held: the times that are
+  // compared with that clock become older by as much. False: there are none.
+  virtual bool step_clock(int64_t) { return false; }
 
  private:
   virtual std::string make() = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace casbook::peers {
@@ -29,6 +30,14 @@ inline Endpoint endpoint(const char* variable) {
   const int port = colon == std::string::npos ? 0 : std::atoi(text.c_str() + colon + 1);
   if (port <= 0) return {.why = std::string(variable) + " is \"" + text + "\", not HOST:PORT"};
   return {.host = text.substr(0, colon), .port = port};
+}
+
+// A test run needs no servers that are there by chance, unless CASBOOK_BENCH_PEERS=1.
+inline void leave_servers_out() {
+  const char* wanted = std::getenv("CASBOOK_BENCH_PEERS");
+  if (wanted && std::strcmp(wanted, "0") != 0) return;
+  for (const char* server : {"REDIS", "REDIS_DURABLE", "POSTGRES", "ETCD", "ZOOKEEPER", "RABBITMQ"})
+    unsetenv((std::string("CASBOOK_PEER_") + server).c_str());
 }
 
 }  // namespace casbook::peers

@@ -190,6 +190,7 @@ class EtcdCaller : public Caller {
     if (value_in(values[0]) >= 0) return Answer::replayed;
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
+    hook(Step::half_moved);
     json moves =
         json::array({put(from_key, from - transfer.amount), put(to_key, to + transfer.amount)});
     const json note = put(payment(transfer.id), transfer.amount);

@@ -82,6 +82,7 @@ class StripedCaller : public Caller {
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
     from -= transfer.amount;
+    hook(Step::half_moved);
     all_.stripe_of(transfer.to).funds[transfer.to] += transfer.amount;
     hook(Step::moved);
     all_.note(transfer.id);
@@ -153,6 +154,7 @@ class TbbCaller : public Caller {
     if (from->second < transfer.amount) return Answer::refused;
     hook(Step::checked);
     from->second -= transfer.amount;
+    hook(Step::half_moved);
     to->second += transfer.amount;
     hook(Step::moved);
     ids_.insert(Ids::value_type(transfer.id, 1));

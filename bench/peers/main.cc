@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "peers/endpoint.h"
 #include "peers/report.h"
 
 namespace casbook::peers {
@@ -85,14 +86,6 @@ void print_list() {
     std::printf("%s\n  %s\n  money: %s\n  a holder's death is noticed by: %s\n  floor: %s\n",
                 listed.name, about.work, about.store, about.death, about.floor);
   }
-}
-
-// A test run needs no servers that are there by chance.
-void leave_servers_out() {
-  const char* wanted = std::getenv("CASBOOK_BENCH_PEERS");
-  if (wanted && std::strcmp(wanted, "0") != 0) return;
-  for (const char* server : {"REDIS", "REDIS_DURABLE", "POSTGRES", "ETCD", "ZOOKEEPER", "RABBITMQ"})
-    unsetenv((std::string("CASBOOK_PEER_") + server).c_str());
 }
 
 // That all was measured, or skipped for a reason of its own.

@@ -106,6 +106,7 @@ class MappedCaller : public Caller {
     hook(Step::checked);
     if (has_intents_) money_.intend(transfer);
     money_.set_funds(transfer.from, from - transfer.amount);
+    hook(Step::half_moved);
     money_.set_funds(transfer.to, to + transfer.amount);
     hook(Step::moved);
     const bool is_noted = money_.note(transfer.id);

@@ -29,7 +29,7 @@ class Payer : public PostgresCaller {
       : PostgresCaller(about.name), how_(how), is_safe_(about.form == Form::safe), shape_(shape) {}
 
   bool open() {
-    return store_.open() && set_limits() &&
+    return store_.open() && (!is_safe_ || store_.set_limits(shape_)) &&
            store_.prepare(
                "lock_rows",
                "SELECT balance FROM account WHERE id IN ($1, $2) ORDER BY id FOR UPDATE") &&
@@ -67,12 +67,6 @@ class Payer : public PostgresCaller {
   }
 
  private:
-  bool set_limits() {
-    if (!is_safe_) return true;
-    return store_.run("SET idle_in_transaction_session_timeout = " +
-                      std::to_string(shape_.ttl_ms)) &&
-           store_.run("SET lock_timeout = " + std::to_string(shape_.patience_ms));
-  }
   // Of the payer and the payee, in the order of their numbers as the rows come.
   static int64_t of_payer(const Rows& rows, const Transfer& transfer, size_t field = 0) {
     return rows.values[transfer.from < transfer.to ? 0 : 1][field];
@@ -109,6 +103,7 @@ class Payer : public PostgresCaller {
                                                         of_payee(seen, transfer, 1)});
       if (!moved.is_done) return store_.give_up(unsuccessful(moved));
       if (moved.changed != 1) return store_.give_up(Answer::busy);
+      if (is_payer == is_payer_first) first(Step::half_moved);
     }
     hook(Step::moved);
     return note_and_commit(transfer, hook);
@@ -139,8 +134,10 @@ class Payer : public PostgresCaller {
     if (!seen.has(2)) return store_.give_up(Answer::failed);
     if (of_payer(seen, transfer) < transfer.amount) return store_.give_up(Answer::refused);
     hook(Step::checked);
-    if (!store_.is_done("add", {transfer.from, -transfer.amount}) ||
-        !store_.is_done("add", {transfer.to, transfer.amount}))
+    if (!store_.is_done("add", {transfer.from, -transfer.amount}))
+      return store_.give_up(Answer::failed);
+    hook(Step::half_moved);
+    if (!store_.is_done("add", {transfer.to, transfer.amount}))
       return store_.give_up(Answer::failed);
     hook(Step::moved);
     return note_and_commit(transfer, hook);
@@ -175,9 +172,9 @@ class Payer : public PostgresCaller {
     const int64_t from = of_payer(seen, transfer), to = of_payee(seen, transfer);
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
-    if (!store_.is_done("set", {transfer.from, from - transfer.amount}) ||
-        !store_.is_done("set", {transfer.to, to + transfer.amount}))
-      return Answer::failed;
+    if (!store_.is_done("set", {transfer.from, from - transfer.amount})) return Answer::failed;
+    hook(Step::half_moved);
+    if (!store_.is_done("set", {transfer.to, to + transfer.amount})) return Answer::failed;
     hook(Step::moved);
     if (!store_.note(transfer).is_done) return Answer::failed;
     hook(Step::noted);
@@ -189,6 +186,7 @@ class Payer : public PostgresCaller {
   Answer pay_by_function(const Transfer& transfer, const StepHook& hook) {
     hook(Step::locked);
     hook(Step::checked);
+    hook(Step::half_moved);
     const Rows paid = store_.ask(
         "pay", {static_cast<int64_t>(transfer.id), transfer.from, transfer.to, transfer.amount});
     if (paid.state == kRaised) return Answer::refused;

@@ -74,6 +74,11 @@ class PostgresStore {
            prepare("add", "UPDATE account SET balance = balance + $2 WHERE id = $1") &&
            prepare("note", "INSERT INTO payment VALUES ($1, $2, $3, $4)");
   }
+  // For the safe forms: nobody keeps rows locked, or waits for them, for longer than that.
+  bool set_limits(const Shape& shape) {
+    return run("SET idle_in_transaction_session_timeout = " + std::to_string(shape.ttl_ms)) &&
+           run("SET lock_timeout = " + std::to_string(shape.patience_ms));
+  }
   bool prepare(const char* name, const char* sql) { return connection_.prepare(name, sql); }
   bool run(const std::string& sql) { return connection_.run(sql); }
 

@@ -106,7 +106,9 @@ class RabbitCaller : public PostgresCaller {
         channel_("casbook-" + about.name,
                  is_safe_ ? static_cast<int>(std::max<int64_t>(1, shape.ttl_ms / 2000)) : 0) {}
 
-  bool open() { return channel_.is_open() && store_.open(); }
+  bool open() {
+    return channel_.is_open() && store_.open() && (!is_safe_ || store_.set_limits(shape_));
+  }
   Answer pay(const Transfer& transfer, const StepHook& hook) override {
     if (!lock()) return Answer::busy;
     const Answer answer = pay_locked(transfer, hook);
@@ -134,8 +136,10 @@ class RabbitCaller : public PostgresCaller {
     if (from < transfer.amount) return Answer::refused;
     hook(Step::checked);
     if (!store_.is_done("begin")) return Answer::failed;
-    if (!store_.is_done("set", {transfer.from, from - transfer.amount}) ||
-        !store_.is_done("set", {transfer.to, to + transfer.amount}))
+    if (!store_.is_done("set", {transfer.from, from - transfer.amount}))
+      return store_.give_up(Answer::failed);
+    hook(Step::half_moved);
+    if (!store_.is_done("set", {transfer.to, to + transfer.amount}))
       return store_.give_up(Answer::failed);
     hook(Step::moved);
     if (const Rows noted = store_.note(transfer); !noted.is_done)

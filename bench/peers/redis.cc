@@ -39,6 +39,12 @@ constexpr const char* kAudit = R"(
   for i = 0, tonumber(ARGV[1]) - 1 do sum = sum + tonumber(redis.call('GET', 'a' .. i)) end
   return sum)";
 constexpr const char* kCountLocks = "return #redis.call('KEYS', 'l*')";
+// An expiry is a time of the server's wall clock.
+constexpr const char* kAge = R"(
+  for _, key in ipairs(redis.call('KEYS', 'l*')) do
+    local at = redis.call('PEXPIRETIME', key)
+    if at > 0 then redis.call('PEXPIREAT', key, at - tonumber(ARGV[1])) end
+  end)";
 
 class RedisCaller : public Caller {
  public:
@@ -63,6 +69,9 @@ class RedisCaller : public Caller {
     return text_of(redisCommand(handle_, "FLUSHDB")) == "OK" &&
            is_done(redisCommand(handle_, "EVAL %s 0 %u %lld", kFund, shape_.accounts,
                                 static_cast<long long>(shape_.funds)));
+  }
+  bool age_locks(int64_t ms) {
+    return is_done(redisCommand(handle_, "EVAL %s 0 %lld", kAge, static_cast<long long>(ms)));
   }
   std::string setting(const char* name) {
     auto* reply = static_cast<redisReply*>(redisCommand(handle_, "CONFIG GET %s", name));
@@ -113,6 +122,7 @@ class RedisCaller : public Caller {
   Answer pay_by_script(const Transfer& transfer, const StepHook& hook) {
     hook(Step::locked);
     hook(Step::checked);
+    hook(Step::half_moved);
     const std::string answer = text_of(redisCommand(
         handle_, "EVALSHA %s 3 p%llu a%u a%u %lld", pay_.c_str(), as_printed(transfer.id),
         transfer.from, transfer.to, static_cast<long long>(transfer.amount)));
@@ -137,6 +147,7 @@ class RedisCaller : public Caller {
     if (is_known) return Answer::replayed;
     if (funds < amount) return Answer::refused;
     hook(Step::checked);
+    hook(Step::half_moved);
     redisAppendCommand(handle_, "MULTI");
     redisAppendCommand(handle_, "DECRBY a%u %lld", transfer.from, amount);
     redisAppendCommand(handle_, "INCRBY a%u %lld", transfer.to, amount);
@@ -218,6 +229,10 @@ class Redis : public Design {
     auto caller = std::make_unique<RedisCaller>(server_, how_, shape(), database());
     if (!caller->is_ready()) return nullptr;
     return caller;
+  }
+  bool step_clock(int64_t ms) override {
+    RedisCaller caller(server_, how_, shape(), database());
+    return about().has_lock && caller.is_ready() && caller.age_locks(ms);
   }
 
  private:

@@ -99,7 +99,7 @@ class ZooKeeperCaller : public PostgresCaller {
         session_(shape.ttl_ms) {}
 
   bool open() {
-    return session_.is_connected() && store_.open() &&
+    return session_.is_connected() && store_.open() && (!is_fenced_ || store_.set_limits(shape_)) &&
            store_.prepare("take",
                           "UPDATE account SET fence = $2 WHERE id = $1 AND fence <= $2 "
                           "RETURNING balance");
@@ -194,8 +194,10 @@ class ZooKeeperCaller : public PostgresCaller {
     return move(transfer, from.values[0][0], to.values[0][0], hook);
   }
   Answer move(const Transfer& transfer, int64_t from, int64_t to, const StepHook& hook) {
-    if (!store_.is_done("set", {transfer.from, from - transfer.amount}) ||
-        !store_.is_done("set", {transfer.to, to + transfer.amount}))
+    if (!store_.is_done("set", {transfer.from, from - transfer.amount}))
+      return store_.give_up(Answer::failed);
+    hook(Step::half_moved);
+    if (!store_.is_done("set", {transfer.to, to + transfer.amount}))
       return store_.give_up(Answer::failed);
     hook(Step::moved);
     if (const Rows noted = store_.note(transfer); !noted.is_done)

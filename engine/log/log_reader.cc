@@ -129,8 +129,17 @@ uint64_t log_end(const commit::Store& store) {
   }
 }
 
-Position last_position(const commit::Store& store) {
+Result<Position> position_of(const commit::Store& store, uint64_t lsn) {
   Record record;
+  const Fetch result = fetch(store, lsn, record);
+  if (result == Fetch::got) return record.position;
+  if (result == Fetch::damaged) return Code::damaged;
+  const Position durable = durable_position(store);
+  if (durable.lsn() == lsn) return durable;
+  return Code::overrun;
+}
+
+Position last_position(const commit::Store& store) {
   // Bounded by the commits of others: the last record may be overrun while we look. An end that
   // stands still and has no record is damaged.
   uint64_t last = 0;
@@ -139,12 +148,9 @@ Position last_position(const commit::Store& store) {
     if (end != last) idle_rounds = 0;
     last = end;
     if (end == commit::kFirstLsn) return {};
-    const Fetch result = fetch(store, end - 1, record);
-    if (result == Fetch::got) return record.position;
-    if (result == Fetch::damaged) return {};
-    // Just built from a journal: the ring is empty, and all there is is durable.
-    const Position durable = durable_position(store);
-    if (durable.lsn() + 1 == end) return durable;
+    const auto position = position_of(store, end - 1);
+    if (position) return *position;
+    if (position.error().code == Code::damaged) return {};
   }
   return {};
 }

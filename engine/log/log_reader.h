@@ -17,6 +17,9 @@ Fetch fetch_encoded(const commit::Store& store, uint64_t lsn, EncodedRecord& rec
 
 // One past the last commit: every LSN below was claimed before this returned.
 uint64_t log_end(const commit::Store& store);
+// Of the record at `lsn`, in a ring that was just built from a journal too: there the last record is
+// not in the ring, and all there is is durable. Errors: overrun (also: not there yet), damaged.
+Result<Position> position_of(const commit::Store& store, uint64_t lsn);
 // The position of the last commit or mark; {}: none, or it is damaged.
 Position last_position(const commit::Store& store);
 // The oldest LSN that is still promised.

@@ -23,11 +23,7 @@ Error overrun_error() { return {Code::overrun, false, 0, 0, {}}; }
 
 Result<Position> position_before(const commit::Store& store, uint64_t lsn) {
   if (lsn <= commit::kFirstLsn) return Position{0};
-  Record record;
-  const Fetch result = fetch(store, lsn - 1, record);
-  if (result == Fetch::damaged) return Code::damaged;
-  if (result != Fetch::got) return Code::overrun;
-  return record.position;
+  return position_of(store, lsn - 1);
 }
 
 // Applies `apply` to each change of [from, to), in the order given by `step` (+1 or -1).

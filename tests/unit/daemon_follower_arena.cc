@@ -63,6 +63,9 @@ TEST_F(FollowerRebuild, OfAllIsTheLeadersArena) {
   EXPECT_EQ(book.status().cluster.role, "following");
   EXPECT_EQ(must(book.balance(leader_.accounts[0])).available,
             leader_.book.available(leader_.accounts[0]));
+  const AuditReport audit = must(book.audit());
+  EXPECT_TRUE(audit.ok);
+  EXPECT_EQ(audit.position, built.last);
   Session session = must(book.open_session());
   EXPECT_EQ(code_of(session.try_acquire("till")), Code::not_leader);
   EXPECT_TRUE(book.check().ok);

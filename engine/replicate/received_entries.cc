@@ -38,10 +38,11 @@ ReceivedEntries::Slot& ReceivedEntries::open_slot(const Key& key, const DataFram
   slot.entry->index = frame.index, slot.entry->term = frame.term;
   slot.entry->type = frame.type;
   slot.entry->first_lsn = frame.first_lsn, slot.entry->count = frame.count;
+  slot.total = frame.total;
   if (is_whole(frame)) {
     slot.entry->body.assign(frame.piece.begin(), frame.piece.end());
   } else {
-    slot.entry->body.resize(frame.total);
+    slot.entry->body.reserve(frame.total);
     slot.missing_count = granules_of(frame.total);
     slot.missing.assign((slot.missing_count + 63) / 64, 0);
     for (uint32_t i = 0; i < slot.missing_count; ++i) slot.missing[i / 64] |= 1ull << i % 64;
@@ -54,7 +55,7 @@ ReceivedEntries::Slot& ReceivedEntries::open_slot(const Key& key, const DataFram
 bool ReceivedEntries::fits(const Slot& slot, const DataFrame& frame) {
   const LogEntry& entry = *slot.entry;
   return entry.type == frame.type && entry.first_lsn == frame.first_lsn &&
-         entry.count == frame.count && entry.body.size() == frame.total;
+         entry.count == frame.count && slot.total == frame.total;
 }
 
 uint32_t ReceivedEntries::take_piece(Slot& slot, const DataFrame& frame) {
@@ -67,7 +68,14 @@ uint32_t ReceivedEntries::take_piece(Slot& slot, const DataFrame& frame) {
     taken += word >> i % 64 & 1;
     word &= ~(1ull << i % 64);
   }
-  std::memcpy(slot.entry->body.data() + frame.offset, frame.piece.data(), frame.piece.size());
+  std::vector<std::byte>& body = slot.entry->body;
+  // One behind the other as a rule: then nothing is written twice.
+  if (frame.offset == body.size()) {
+    body.insert(body.end(), frame.piece.begin(), frame.piece.end());
+  } else {
+    if (body.size() < frame.offset + frame.piece.size()) body.resize(slot.total);
+    std::memcpy(body.data() + frame.offset, frame.piece.data(), frame.piece.size());
+  }
   slot.missing_count -= taken;
   if (slot.missing_count == 0) slot.missing = {};
   return taken;
@@ -96,7 +104,7 @@ void ReceivedEntries::add_holes(uint64_t term, uint64_t index, FewOf<Hole, 64>& 
     return;
   }
   const Slot& slot = found->second;
-  const uint32_t granules = granules_of(static_cast<uint32_t>(slot.entry->body.size()));
+  const uint32_t granules = granules_of(slot.total);
   const auto is_missing = [&](uint32_t i) { return (slot.missing[i / 64] >> i % 64 & 1) != 0; };
   for (uint32_t i = 0; slot.missing_count != 0 && i < granules && !holes.is_full();) {
     if (!is_missing(i)) {
@@ -111,7 +119,7 @@ void ReceivedEntries::add_holes(uint64_t term, uint64_t index, FewOf<Hole, 64>& 
   }
 }
 
-uint64_t ReceivedEntries::cost(const Slot& slot) { return slot.entry->body.size() + kSlotBytes; }
+uint64_t ReceivedEntries::cost(const Slot& slot) { return slot.total + kSlotBytes; }
 
 void ReceivedEntries::drop_oldest() {
   drop(handed_over_.empty() ? waiting_.front() : handed_over_.front());

@@ -37,6 +37,7 @@ class ReceivedEntries {
   struct Slot {
     std::shared_ptr<LogEntry> entry;
     std::vector<uint64_t> missing;  // a bit per granule; empty: whole
+    uint32_t total = 0;  // bytes of the body
     uint32_t missing_count = 0;
     bool is_handed_over = false;
     std::list<Key>::iterator place;

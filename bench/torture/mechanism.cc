@@ -39,7 +39,8 @@ const std::map<std::string, const char*>& all_mechanisms() {
       {"postgres-version",
        "A version that has moved on refuses the late writer; without a holder there is nobody "
        "to wait for before the first UPDATE. Between that and COMMIT a stopped client keeps "
-       "both rows."},
+       "both rows. The id is looked for before the versions are read: a payment that comes "
+       "between the two, by a retry at the same time, is made again, now and then."},
       {"postgres-version-unique",
        "As postgres-version; the server ends a transaction that is idle for the TTL."},
       {"postgres-rows",

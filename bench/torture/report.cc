@@ -65,7 +65,7 @@ void print_left_out(const std::vector<Row>& rows) {
     if (!row.why.empty())
       std::printf("- `%s` is left out: %s\n", row.name.c_str(), row.why.c_str());
     if (row.all.stood_still != 0)
-      std::printf("- `%s`: in %llu bouts the machine stood still; they do not say who was stuck.\n",
+      std::printf("- `%s`: the machine stood still in bouts that do not say who was stuck: %llu\n",
                   row.name.c_str(), static_cast<unsigned long long>(row.all.stood_still));
     if (!row.problem.empty())
       std::printf("- `%s` was not played to its end: %s\n", row.name.c_str(), row.problem.c_str());

@@ -4,7 +4,7 @@
   draw.py RESULT.json FILE.svg
 
 Sizes are on a logarithmic scale (with 0 before 1), times from zero, or logarithmic where they span more
-than a factor of ten. Dots are medians, bars go from the least of the repeats to the most.
+than a factor of 300. Dots are medians, bars go from the least of the repeats to the most.
 """
 import html
 import json
@@ -51,7 +51,7 @@ class Sizes:
 class Times:
     def __init__(self, times, top, bottom):
         self.top, self.bottom = top, bottom
-        self.is_logarithmic = max(times) > 10 * min(times)
+        self.is_logarithmic = max(times) > 300 * min(times)
         if self.is_logarithmic:
             self.low, self.high = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)))
             self.marks = [10.0 ** power for power in range(self.low, self.high + 1)]
@@ -68,7 +68,7 @@ class Times:
 
 
 def measured(series):
-    return [point for point in series["points"] if point.get("ns")]
+    return [point for point in series["points"] if point.get("ns") and not point.get("failed")]
 
 
 def draw_series(series, colour, sizes, times):

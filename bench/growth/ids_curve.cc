@@ -102,6 +102,9 @@ Curve ids_curve(const Effort& effort) {
                          {"a payment, the book made for the most"},
                          {"a payment, all entries used before"}}};
   auto& series = curve.series;
+  // Before the large books: idle memory was slow to reach again after them.
+  for (const uint64_t ids : effort.sizes({1u << 16, 1u << 20, 1u << 22}, 1u << 16))
+    measure_long_lived(effort, ids, series[5]);
   Control control(effort);
   const std::vector<uint64_t> sizes =
       effort.sizes({1u << 16, 1u << 18, 1u << 20, 1u << 22, 1u << 24, 50'000'000}, 1u << 16);
@@ -114,8 +117,6 @@ Curve ids_curve(const Effort& effort) {
   for (const uint64_t ids : effort.sizes({1u << 16, 1u << 20, 1u << 22, 1u << 24}, 1u << 16))
     if (!huge_page_directory().empty())
       measure_sized(effort, ids, huge_page_directory(), {series[2], series[3]}, control, {});
-  for (const uint64_t ids : effort.sizes({1u << 16, 1u << 20, 1u << 22}, 1u << 16))
-    measure_long_lived(effort, ids, series[5]);
   return curve;
 }
 

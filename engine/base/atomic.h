@@ -138,5 +138,12 @@ inline void prefetch_for_write(const void* address) {
   __builtin_prefetch(address, 1);
 #endif
 }
+inline void prefetch(const void* address) {
+#if defined(__x86_64__)
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
+#else
+  __builtin_prefetch(address);
+#endif
+}
 
 }  // namespace casbook::base

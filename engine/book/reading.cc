@@ -9,6 +9,7 @@ namespace casbook::book {
 namespace {
 
 constexpr uint32_t kBalanceWords = 2;
+constexpr size_t kAhead = 16;  // accounts on their way from memory at the same time
 
 Result<log::Snapshot> snapshot(const commit::Store& store, const log::UnitList& units,
                                Position at) {
@@ -38,7 +39,15 @@ Result<std::vector<Balance>> read_balances(const commit::Store& store, const Tab
   log::UnitList units(accounts.size());
   std::vector<uint64_t> places;  // of each account in what is read
   places.reserve(accounts.size());
-  for (const Account& account : accounts) {
+  const auto prefetch = [&](const Account& account) {
+    if (account.index >= tables.account_count()) return;
+    const Unit unit = tables.account(account.index);
+    base::prefetch(&store.cell(unit));
+    units.prefetch(unit);
+  };
+  for (size_t i = 0; i < accounts.size(); ++i) {
+    if (i + kAhead < accounts.size()) prefetch(accounts[i + kAhead]);
+    const Account& account = accounts[i];
     if (account.index >= tables.account_count()) return Code::account_missing;
     const Unit unit = tables.account(account.index);
     if (!(commit::peek_word(store, unit, kTraits).value & kOpened)) return Code::account_missing;

@@ -43,6 +43,15 @@ inline const char* floor_name(Floor floor) {
   return kNames[static_cast<int>(floor)];
 }
 
+// The first touch of each page by this process, for writing: adds 0 to a word of it. That a page is
+// in the page table is not enough where a hypervisor keeps page tables of its own: it enters what
+// it sees touched, and what it saw read again when it is written.
+inline void touch_for_writing(std::byte* first, uint64_t bytes) {
+  constexpr uint64_t kPageBytes = 4096;
+  for (uint64_t offset = 0; offset < bytes; offset += kPageBytes)
+    reinterpret_cast<base::AtomicU64*>(first + offset)->add_relaxed(0);  // no value is used
+}
+
 // Zeroed, populated, shared with children forked later.
 template <class T>
 class Lines {
@@ -60,7 +69,7 @@ class Lines {
   uint64_t size() const { return count_; }
   // A forked child would else meet a page fault on each.
   void touch_pages() const {
-    arena::touch_pages(reinterpret_cast<const std::byte*>(items_), count_ * sizeof(T));
+    touch_for_writing(reinterpret_cast<std::byte*>(items_), count_ * sizeof(T));
   }
 
  private:
@@ -97,7 +106,7 @@ inline void lock_robust(pthread_mutex_t& mutex) {
 // A log that wraps, one for each process.
 class RecordLog {
  public:
-  RecordLog() : records_(kRecords) {}
+  RecordLog() : records_(kRecords) { records_.touch_pages(); }
 
   void append(Random::Two pair, uint64_t amount) {
     PlainRecord& record = records_[next_++ % kRecords];

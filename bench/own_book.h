@@ -58,7 +58,9 @@ class OwnBook {
       : OwnBook(std::move(name), accounts, book_options(accounts + kAccountsMore, payments)) {}
   // With room for `accounts` and kAccountsMore.
   OwnBook(std::string name, uint64_t accounts, const CreateOptions& options)
-      : name_(std::move(name)), book_(must(Book::create(name_, options))) {
+      : name_(std::move(name)),
+        directory_(options.directory),
+        book_(must(Book::create(name_, options))) {
     accounts_.reserve(accounts);
     session_.emplace(must(book_.open_session()));
     must(session_->open_ledger("EUR", 2));
@@ -71,6 +73,7 @@ class OwnBook {
   const Book& book() const { return book_; }
   Session& session() { return *session_; }
   const std::string& name() const { return name_; }
+  const std::string& directory() const { return directory_; }
   const std::vector<Account>& accounts() const { return accounts_; }
   Account poor() const { return poor_; }  // has nothing
 
@@ -104,7 +107,7 @@ class OwnBook {
     must(session_->pay(payment));
   }
 
-  std::string name_;
+  std::string name_, directory_;
   Book book_;
   std::optional<Session> session_;
   Account bank_, poor_;

@@ -27,6 +27,7 @@ struct Lines {
 
 void measure(const Effort& effort, const Shape& shape, const Lines& lines, Control& control) {
   OwnBook own(bench::own_name(), shape.accounts, options_of(shape));
+  touch_book(own.name());
   DependentLoads loads(own, shape, false);
   (void)Book::destroy(own.name(), shape.directory);
   Random random(2);

@@ -1,5 +1,5 @@
 // What readers and followers of the log cost the one who pays.
-#include "growth/together.h"
+#include "growth/rounds.h"
 
 namespace casbook::growth {
 namespace {
@@ -13,7 +13,7 @@ constexpr int64_t kFillingRounds = 5;  // the first round is as long as so many:
 // vain as a round lasts: followers whose round is over do not read, so the ring may stay full.
 // After such a wait he asks once each time, until he is let in again.
 Team::Operation waiting_payer(const std::shared_ptr<OwnBook>& own) {
-  return [own, series = own_series(), attached = std::make_shared<Attached>(own->name()),
+  return [own, series = own_series(), attached = std::make_shared<Attached>(*own),
           random = Random(own_series()), tries_max = kTriesMax]() mutable {
     const Payment payment = own->payment(random, series);
     for (uint32_t tries = 1;; ++tries) {
@@ -28,8 +28,15 @@ Team::Operation waiting_payer(const std::shared_ptr<OwnBook>& own) {
   };
 }
 
+// Without a session, its pages touched.
+std::shared_ptr<Book> attach(const OwnBook& own) {
+  auto book = std::make_shared<Book>(must(Book::attach(own.name(), own.directory())));
+  touch_book(own.name());
+  return book;
+}
+
 Team::Operation follower(const std::shared_ptr<OwnBook>& own, uint32_t process) {
-  auto book = std::make_shared<Book>(must(Book::attach(own->name())));
+  auto book = attach(*own);
   auto log = std::make_shared<LogFollower>(
       must(book->follow("follower-" + std::to_string(process), FullPolicy::refuse_payments)));
   return [book, log, taken = uint64_t{0}]() mutable {
@@ -41,7 +48,7 @@ Team::Operation follower(const std::shared_ptr<OwnBook>& own, uint32_t process) 
 
 // Holds nobody back: skips what it did not get in time.
 Team::Operation reader(const std::shared_ptr<OwnBook>& own) {
-  auto book = std::make_shared<Book>(must(Book::attach(own->name())));
+  auto book = attach(*own);
   auto log = std::make_shared<LogReader>(must(book->read_log(book->position())));
   return [book, log] {
     const auto record = log->next();
@@ -67,27 +74,21 @@ Point measure(const Effort& effort, uint64_t others, bool is_held) {
   const auto processes = static_cast<uint32_t>(others) + 1;
   expect(team.grow_to(processes), "a follower could not get ready");
   std::vector<double> cpu;
-  RoundResult result;
-  Round round{.processes = processes, .ns = effort.round_ns};
-  const auto is_whole = [&] {
-    result = team.run(round);
-    if (!result.is_whole) point.why = "an operation failed";
-    return result.is_whole;
-  };
-  round.ns *= kFillingRounds;
-  if (!is_whole()) return point;
-  round.ns = effort.round_ns;
-  for (uint32_t i = 0; i < effort.repeats; ++i) {
-    const uint64_t before = own->book().activity().payments;
-    if (!is_whole()) return point;
+  RoundResult filling;
+  if (!run_round(team, {.processes = processes, .ns = effort.round_ns * kFillingRounds}, point,
+                 filling))
+    return point;
+  const Round round{.processes = processes, .ns = effort.round_ns};
+  uint64_t before = own->book().activity().payments;
+  repeat_rounds(team, round, effort.repeats, point, [&](const RoundResult& result) {
     // Not his operations: some waited in vain.
-    const auto payments =
-        static_cast<double>(std::max<uint64_t>(1, own->book().activity().payments - before));
+    const uint64_t after = own->book().activity().payments;
+    const auto payments = static_cast<double>(std::max<uint64_t>(1, after - before));
+    before = after;
     point.ns.push_back(static_cast<double>(result.ns) / payments);
     cpu.push_back(static_cast<double>(result.by_process[0].cpu_ns) / payments);
-  }
-  round.is_timed = true;
-  point.latencies.add(team.run(round).by_process[0].latencies);
+  });
+  time_calls(team, round, 1, point);
   add_median(point, "payer's processor time, ns", cpu);
   return point;
 }

@@ -1,5 +1,7 @@
 // How a payment grows as more processes meet on fewer accounts.
 #include "growth/floors_together.h"
+#include "growth/line_exchange.h"
+#include "growth/rounds.h"
 
 namespace casbook::growth {
 namespace {
@@ -13,14 +15,18 @@ void measure(const Effort& effort, uint64_t accounts, Team& team, const Book* bo
              const Lines& lines) {
   Point alone{.x = static_cast<double>(accounts)}, both = alone;
   std::optional<Friction> friction;
-  for (uint32_t i = 0; i < effort.repeats; ++i)
-    add_rate(alone, team.run({.processes = 1, .ns = effort.round_ns}));
+  repeat_rounds(team, {.processes = 1, .ns = effort.round_ns}, effort.repeats, alone,
+                [&](const RoundResult& result) { add_rate(alone, result); });
   if (book) friction.emplace(*book);
-  for (uint32_t i = 0; i < effort.repeats; ++i)
-    add_rate(both, team.run({.processes = 2, .ns = effort.round_ns}));
+  const Round round{.processes = 2, .ns = effort.round_ns};
+  std::vector<double> exchanges;
+  for (uint32_t i = 0; i < effort.repeats; ++i) {
+    exchanges.push_back(line_exchange_ns());
+    repeat_rounds(team, round, 1, both, [&](const RoundResult& result) { add_rate(both, result); });
+  }
   if (friction) friction->add_to(both);
-  const RoundResult timed = team.run({.processes = 2, .ns = effort.round_ns * 2, .is_timed = true});
-  for (const bench::Worked& worked : timed.by_process) both.latencies.add(worked.latencies);
+  add_median(both, "a line from core to core, ns", exchanges);
+  time_calls(team, {.processes = 2, .ns = effort.round_ns * 2}, 2, both);
   lines.alone.points.push_back(std::move(alone));
   lines.both.points.push_back(std::move(both));
 }

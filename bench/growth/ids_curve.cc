@@ -52,6 +52,7 @@ void measure_sized(const Effort& effort, uint64_t ids, const std::string& direct
   const Shape shape{
       .accounts = kAccounts, .payments = ids, .window = kLongWindow, .directory = directory};
   OwnBook own(bench::own_name(), shape.accounts, options_of(shape));
+  touch_book(own.name());
   DependentLoads of_table(own, shape, true);
   (void)Book::destroy(own.name(), shape.directory);
   Random random(2);

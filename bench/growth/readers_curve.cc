@@ -1,5 +1,5 @@
 // What readers cost the one who pays.
-#include "growth/together.h"
+#include "growth/rounds.h"
 
 namespace casbook::growth {
 namespace {
@@ -9,15 +9,15 @@ enum class Reads { balance, snapshot };
 Team::Operation reader(const std::shared_ptr<OwnBook>& own, uint32_t process, uint64_t accounts,
                        Reads reads) {
   constexpr uint64_t kTogether = 16;
-  return [own, accounts, reads, book = std::make_shared<Book>(must(Book::attach(own->name()))),
+  return [own, accounts, reads, attached = std::make_shared<Attached>(*own),
           random = Random(process + 100)]() mutable {
     if (reads == Reads::balance)
-      return static_cast<bool>(book->balance(own->accounts()[random.below(accounts)]));
+      return static_cast<bool>(attached->book.balance(own->accounts()[random.below(accounts)]));
     Account chosen[kTogether];
     for (Account& account : chosen) account = own->accounts()[random.below(accounts)];
     // Overrun: it was not on the core for as long as the ring lasts.
     for (;;)
-      if (const auto balances = book->balances(chosen); balances)
+      if (const auto balances = attached->book.balances(chosen); balances)
         return true;
       else if (balances.error().code != Code::overrun)
         return false;
@@ -39,25 +39,22 @@ void measure(const Effort& effort, const std::vector<uint64_t>& sizes, uint64_t 
   expect(team.grow_to(processes_max), "a reader could not get ready");
   for (const uint64_t readers : sizes) series.points.push_back({.x = static_cast<double>(readers)});
   std::vector<std::vector<double>> rates(sizes.size());
-  const auto round_of = [&](const Point& point, bool is_timed) {
-    return Round{.processes = static_cast<uint32_t>(point.x) + 1,
-                 .ns = effort.round_ns,
-                 .is_timed = is_timed};
+  const auto round_of = [&](const Point& point) {
+    return Round{.processes = static_cast<uint32_t>(point.x) + 1, .ns = effort.round_ns};
   };
   for (uint32_t i = 0; i < effort.repeats; ++i)
     for (size_t k = 0; k < sizes.size(); ++k) {
       Point& point = series.points[k];
-      const RoundResult result = team.run(round_of(point, false));
-      if (!result.is_whole) point.why = "an operation failed";
-      const bench::Worked& paid = result.by_process[0];
-      point.ns.push_back(static_cast<double>(paid.cpu_ns) / static_cast<double>(paid.operations));
-      rates[k].push_back(static_cast<double>(result.operations() - paid.operations) * 1e9 /
-                         static_cast<double>(result.ns));
+      repeat_rounds(team, round_of(point), 1, point, [&](const RoundResult& result) {
+        const bench::Worked& paid = result.by_process[0];
+        point.ns.push_back(static_cast<double>(paid.cpu_ns) / static_cast<double>(paid.operations));
+        rates[k].push_back(static_cast<double>(result.operations() - paid.operations) * 1e9 /
+                           static_cast<double>(result.ns));
+      });
     }
   for (size_t k = 0; k < sizes.size(); ++k) {
     add_median(series.points[k], "reads per s", rates[k]);
-    series.points[k].latencies.add(
-        team.run(round_of(series.points[k], true)).by_process[0].latencies);
+    time_calls(team, round_of(series.points[k]), 1, series.points[k]);
   }
 }
 

@@ -1,5 +1,7 @@
 // How payments of all processes together grow with the number of processes.
 #include "growth/floors_together.h"
+#include "growth/huge_pages.h"
+#include "growth/rounds.h"
 
 namespace casbook::growth {
 namespace {
@@ -24,12 +26,11 @@ void measure(const Effort& effort, const std::vector<uint64_t>& sizes, Team::Pre
       series.points.push_back(std::move(point));
       return;
     }
-    Round round{.processes = processes, .ns = round_ns(effort, count)};
+    const Round round{.processes = processes, .ns = round_ns(effort, count)};
     std::optional<Friction> friction;
     if (book) friction.emplace(*book);
     std::vector<double> cpu, switches;
-    for (uint32_t i = 0; i < std::min(effort.repeats, 3u); ++i) {
-      const RoundResult result = team.run(round);
+    repeat_rounds(team, round, std::min(effort.repeats, 3u), point, [&](const RoundResult& result) {
       add_rate(point, result);
       cpu.push_back(result.cpu_ns_each());
       double sum = 0;
@@ -37,13 +38,11 @@ void measure(const Effort& effort, const std::vector<uint64_t>& sizes, Team::Pre
         sum += static_cast<double>(worked.switches);
       switches.push_back(sum * 1e6 /
                          static_cast<double>(std::max<uint64_t>(1, result.operations())));
-    }
+    });
     if (friction) friction->add_to(point);
     add_median(point, "processor time per payment, ns", cpu);
     add_median(point, "switches per million", switches);
-    round.is_timed = true;
-    for (const bench::Worked& worked : team.run(round).by_process)
-      point.latencies.add(worked.latencies);
+    time_calls(team, round, processes, point);
     series.points.push_back(std::move(point));
   }
 }
@@ -61,20 +60,29 @@ Curve sessions_curve(const Effort& effort) {
               .y = "ns per payment, of all together",
               .series = {{"casbook, 65,536 accounts"},
                          {"casbook, 16 accounts"},
+                         {"casbook, 65,536 accounts, pages of 4 KiB"},
                          {"two CAS, record, id, 65,536 accounts"},
                          {"two robust mutexes, 16 accounts"}}};
   auto& series = curve.series;
-  const auto sizes = effort.sizes({1, 2, 4, 8, 16, 64, 256}, 4);
+  const auto all = effort.sizes({1, 2, 4, 8, 16, 64, 256}, 4);
+  // As many as there is time for: each touches 200,000 pages before it is ready.
+  const auto some = effort.sizes({1, 2, 4, 8, 16, 64}, 4);
   const uint64_t accounts = effort.is_tiny ? 4096 : kMany;
-  for (const uint64_t drawn_from : {accounts, kFew}) {
+  const std::string small = "/dev/shm";
+  const std::string large = huge_page_directory().empty() ? small : huge_page_directory();
+  const auto measure_book = [&](const std::vector<uint64_t>& sizes, uint64_t drawn_from,
+                                const std::string& directory, Series& line) {
     const auto own = share_book({.accounts = accounts,
                                  .payments = effort.payments_less,
-                                 .sessions = static_cast<uint32_t>(sizes.back()) + 8});
-    measure(effort, sizes, payers(own, drawn_from), &own->book(),
-            series[drawn_from == kFew ? 1 : 0]);
-  }
-  measure(effort, sizes, plain_payers(accounts, effort.payments_less), nullptr, series[2]);
-  measure(effort, sizes, locked_payers(kFew), nullptr, series[3]);
+                                 .sessions = static_cast<uint32_t>(sizes.back()) + 8,
+                                 .directory = directory});
+    measure(effort, sizes, payers(own, drawn_from), &own->book(), line);
+  };
+  measure_book(large == small ? some : all, accounts, large, series[0]);
+  measure_book(large == small ? some : all, kFew, large, series[1]);
+  if (large != small) measure_book(some, accounts, small, series[2]);
+  measure(effort, some, plain_payers(accounts, effort.payments_less), nullptr, series[3]);
+  measure(effort, all, locked_payers(kFew), nullptr, series[4]);
   return curve;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cells.h"
 #include "growth/curve.h"
+#include "growth/first_touch.h"
 #include "own_book.h"
 #include "spread.h"
 
@@ -31,17 +32,20 @@ inline CreateOptions options_of(const Shape& shape) {
   return options;
 }
 
-// Opened, funded, and without its name.
+// Opened, funded, its pages touched, and without its name.
 inline std::unique_ptr<OwnBook> make_book(const Shape& shape) {
   auto own = std::make_unique<OwnBook>(bench::own_name(), shape.accounts, options_of(shape));
+  touch_book(own->name());
   (void)Book::destroy(own->name(), shape.directory);
   return own;
 }
 
 // For other processes to attach; the name goes with the last copy.
 inline std::shared_ptr<OwnBook> share_book(const Shape& shape) {
-  return {new OwnBook(bench::own_name(), shape.accounts, options_of(shape)), [](OwnBook* own) {
-            (void)Book::destroy(own->name());
+  auto* made = new OwnBook(bench::own_name(), shape.accounts, options_of(shape));
+  touch_book(made->name());
+  return {made, [](OwnBook* own) {
+            (void)Book::destroy(own->name(), own->directory());
             delete own;
           }};
 }

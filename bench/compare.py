@@ -1,20 +1,27 @@
 #!/usr/bin/env python3
 """Puts results together, and says what moved between two of them.
 
-  compare.py merge OUT.json COMMIT PART.json...   parts: of bench_peers, of Google Benchmark
-  compare.py compare OLD.json NEW.json            exit status 1 where something moved
+  compare.py merge OUT.json COMMIT PART.json...     parts: of bench_peers
+  compare.py launches OUT.json FOLDER...            adds a launch for each folder: parts of bench_peers
+                                                    and of Google Benchmark
+  compare.py compare OLD.json NEW.json              exit status 1 where something moved
   compare.py self-test
 
-A row is moved when its median differs by more than the noise of both sides and by more than a floor
-of percent. The noise of a side is the distance of its repeats from their median (1.4826 times the
-median of it, as a standard deviation), over the square root of their number.
+In memory a sample is a launch: a process that repeats itself has one layout of its memory, and its
+repeats agree with each other better than with those of the next process. Each launch is first put on
+the scale of all by its references, what no change of casbook can move, since the machine drifts. A row
+has moved when all launches of one side are above all of the other, and the medians differ by more than
+the noise and by more than a floor of percent. The noise is from the launches' distances to their
+side's median (1.4826 times the median of it, as a standard deviation).
 
-The machine drifts between runs, so rows of casbook are first divided by how much the references did:
-the rows of the other designs that no server and no disk is in, or, for durable rows, all of the
-others. A change of casbook cannot move those.
+Rows of two clients are not compared in memory: how far apart the cores are that the machine has been
+given decides on them, and no reference moves with it as they do.
+
+On disk a sample is a repeat, and the references are all other designs that are durable.
 """
 import json
 import math
+import os
 import random
 import statistics
 import sys
@@ -22,7 +29,9 @@ import sys
 TIMES_NOISE = 4.0            # how many standard errors count
 PERCENT_MEMORY = 4.0         # and at least so much
 PERCENT_DURABLE = 15.0
-WITHOUT_SERVER = ("floor", "in process", "shared memory")
+SAMPLES_MIN = 3
+REFERENCES_MIN = 3
+MEMORY_REFERENCES = ("floor", "in process", "shared memory")
 
 
 def times_of(row):
@@ -30,49 +39,75 @@ def times_of(row):
     return row.get("quick_ns") or [1e9 / rate for rate in row["rates"] if rate > 0]
 
 
-def error_of(values):
+def is_compared_in_memory(row):
+    return not row["case"].endswith("_2")
+
+
+def launch_of(rows):
+    """The least of each row's repeats, by group; key: design and case."""
+    return {f"{row['design']} {row['case']}": {"group": row["group"], "ns": min(times_of(row))}
+            for row in rows
+            if row.get("rates") and not row["durable"] and is_compared_in_memory(row)}
+
+
+def on_one_scale(samples, is_reference):
+    """Logarithms of times by row, each sample less the median distance of its references; and those.
+    None: too few references."""
+    keys = set.intersection(*(set(sample) for sample in samples))
+    logs = [{key: math.log(sample[key]["ns"]) for key in keys} for sample in samples]
+    references = [key for key in keys if is_reference(samples[0][key]["group"])]
+    usual = {key: statistics.median(one[key] for one in logs) for key in references}
+    if len(references) < REFERENCES_MIN:
+        return None
+    drifts = [statistics.median(one[key] - usual[key] for key in references) for one in logs]
+    return [{key: one[key] - drift for key in keys} for one, drift in zip(logs, drifts)], drifts
+
+
+def distances(values):
     middle = statistics.median(values)
-    distance = statistics.median(abs(value - middle) for value in values)
-    return 1.4826 * distance / math.sqrt(len(values)) * 1.2533  # of a median
+    return [abs(value - middle) for value in values]
 
 
-def rows_of(result):
-    return {(row["design"], row["case"]): row for row in result["rows"] if row.get("rates")}
-
-
-def is_reference(row):
-    if row["group"] == "casbook":
-        return False
-    return row["durable"] or row["group"] in WITHOUT_SERVER
-
-
-def drift(old, new, is_durable):
-    ratios = [statistics.median(times_of(new[key])) / statistics.median(times_of(old[key]))
-              for key in old.keys() & new.keys()
-              if is_reference(old[key]) and old[key]["durable"] == is_durable]
-    return statistics.median(ratios) if len(ratios) >= 3 else 1.0
-
-
-def compare(old_result, new_result):
-    """Lines about what moved, and how much the machine did."""
-    old, new = rows_of(old_result), rows_of(new_result)
-    by_durability = {is_durable: drift(old, new, is_durable) for is_durable in (False, True)}
+def moved_rows(old, new, is_reference, least_percent):
+    """Lines about rows of casbook that moved, and how much slower the machine was; None: not compared."""
+    if min(len(old), len(new)) < SAMPLES_MIN or not (both := on_one_scale(old + new, is_reference)):
+        return [], None
+    scaled, drifts = both
+    least = math.log1p(least_percent / 100)
     moved = []
-    for key in sorted(old.keys() & new.keys()):
-        if old[key]["group"] != "casbook" or key[1] == "floor":
+    for key in sorted(scaled[0]):
+        if old[0][key]["group"] != "casbook" or key.endswith(" floor"):
             continue
-        is_durable = old[key]["durable"]
-        before = times_of(old[key])
-        after = [value / by_durability[is_durable] for value in times_of(new[key])]
-        if len(before) < 3 or len(after) < 3:
-            continue
-        was, now = statistics.median(before), statistics.median(after)
-        noise = TIMES_NOISE * math.hypot(error_of(before), error_of(after))
-        least = was * (PERCENT_DURABLE if is_durable else PERCENT_MEMORY) / 100
-        if abs(now - was) > max(noise, least):
-            moved.append(f"{key[0]} {key[1]}: {was:.0f} ns, now {now:.0f} ns "
-                         f"({100 * (now - was) / was:+.1f} %; noise {100 * noise / was:.1f} %)")
-    return moved, by_durability
+        before = [sample[key] for sample in scaled[:len(old)]]
+        after = [sample[key] for sample in scaled[len(old):]]
+        change = statistics.median(after) - statistics.median(before)
+        spread = 1.4826 * statistics.median(distances(before) + distances(after))
+        noise = TIMES_NOISE * 1.2533 * spread * math.sqrt(1 / len(before) + 1 / len(after))
+        are_apart = max(before) < min(after) or max(after) < min(before)
+        if are_apart and abs(change) > max(noise, least):
+            was = math.exp(statistics.median(before))
+            moved.append(f"{key}: {was:.0f} ns, now {was * math.exp(change):.0f} ns "
+                         f"({100 * math.expm1(change):+.1f} %; noise {100 * math.expm1(noise):.1f} %)")
+    slower = math.exp(statistics.median(drifts[len(old):]) - statistics.median(drifts[:len(old)]))
+    return moved, slower
+
+
+def repeats_of(result):
+    """Durable rows as samples, one for each repeat that all of them have."""
+    rows = {f"{row['design']} {row['case']}": (row["group"], times_of(row))
+            for row in result.get("rows", []) if row["durable"] and row.get("rates")}
+    count = min((len(times) for _, times in rows.values()), default=0)
+    return [{key: {"group": group, "ns": times[i]} for key, (group, times) in rows.items()}
+            for i in range(count)]
+
+
+def compare(old, new):
+    """Lines about what moved, and how much slower the machine was in memory and on disk."""
+    in_memory, memory = moved_rows(old.get("launches", []), new.get("launches", []),
+                                   lambda group: group in MEMORY_REFERENCES, PERCENT_MEMORY)
+    on_disk, disk = moved_rows(repeats_of(old), repeats_of(new),
+                               lambda group: group != "casbook", PERCENT_DURABLE)
+    return in_memory + on_disk, memory, disk
 
 
 def from_google(part):
@@ -88,34 +123,50 @@ def from_google(part):
             for name, times in runs.items()]
 
 
-def merge(out, commit, parts):
-    result = {}
-    for path in parts:
-        with open(path, encoding="utf-8") as file:
-            part = json.load(file)
-        if "benchmarks" in part:
-            result.setdefault("rows", []).extend(from_google(part))
-            continue
-        for key in ("rows", "skipped"):
-            result.setdefault(key, []).extend(part.pop(key))
-        result = {**part, **result}
-    result["commit"] = commit
-    with open(out, "w", encoding="utf-8") as file:
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, result):
+    with open(path, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
         file.write("\n")
 
 
+def merge(out, commit, parts):
+    result = {"rows": [], "skipped": []}
+    for part in map(read, parts):
+        for key in ("rows", "skipped"):
+            result[key] += part.pop(key)
+        result = {**part, **result}
+    result["commit"] = commit
+    write(out, result)
+
+
+def rows_of(part):
+    return from_google(part) if "benchmarks" in part else part["rows"]
+
+
+def add_launches(out, folders):
+    result = read(out)
+    result["launches"] = [
+        launch_of([row for name in sorted(os.listdir(folder))
+                   for row in rows_of(read(os.path.join(folder, name)))])
+        for folder in folders]
+    write(out, result)
+
+
 def compare_files(old_path, new_path):
-    results = []
-    for path in (old_path, new_path):
-        with open(path, encoding="utf-8") as file:
-            results.append(json.load(file))
-    old, new = results
-    if old.get("machine") != new.get("machine"):
-        print(f"not the same machine: {old.get('machine')}, now {new.get('machine')}")
-    moved, by_durability = compare(old, new)
-    print(f"{old['commit'][:12]} of {old['date']}, now {new['commit'][:12]}: the machine took "
-          f"{by_durability[False]:.3f} times as long in memory, {by_durability[True]:.3f} on disk")
+    old, new = read(old_path), read(new_path)
+    for key in ("machine", "kernel"):
+        if old.get(key) != new.get(key):
+            print(f"not the same {key}: {old.get(key)}, now {new.get(key)}")
+    moved, memory, disk = compare(old, new)
+    print(f"{old['commit'][:12]} of {old['date']}, now {new['commit'][:12]}")
+    for place, slower in (("in memory", memory), ("on disk", disk)):
+        print(f"{place} the machine took {slower:.3f} times as long" if slower
+              else f"{place} nothing to compare")
     print("\n".join(moved) if moved else "nothing moved beyond the noise")
     return 1 if moved else 0
 
@@ -124,28 +175,36 @@ def self_test():
     """Silent on the same distribution, though the machine is slower; loud on 50 ns of 650."""
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
+    references = {"striped-map": 280, "tbb-map": 130, "robust-mutex": 300, "robust-mutex-intent": 310}
 
     def made(extra_ns, machine):
-        def row(design, group, ns):
-            return {"design": design, "case": "pay_all_1", "group": group, "durable": False,
-                    "rates": [1e9 / (ns * machine * chance.gauss(1, 0.02)) for _ in range(9)]}
-        return {"commit": "", "date": "", "machine": "", "rows": [
-            row("striped-map", "in process", 280), row("tbb-map", "in process", 130),
-            row("robust-mutex", "shared memory", 300), row("robust-mutex-intent", "shared memory", 310),
-            row("casbook-plain", "casbook", 650 + extra_ns)]}
+        def launch():
+            slower = machine * chance.gauss(1, 0.1)
+            def one(group, ns):
+                return {"group": group, "ns": ns * slower * chance.gauss(1, 0.015)}
+            return {**{name: one("shared memory", ns) for name, ns in references.items()},
+                    **{f"casbook {i}": one("casbook", 650 + 20 * i) for i in range(20)},
+                    "casbook-plain": one("casbook", 650 + extra_ns)}
+        return {"launches": [launch() for _ in range(6)]}
 
     runs = 400
     false_alarms = sum(bool(compare(made(0, 1.0), made(0, 1.3))[0]) for _ in range(runs))
-    found = sum(bool(compare(made(0, 1.0), made(50, 1.3))[0]) for _ in range(runs))
-    found_faster = sum(bool(compare(made(50, 1.0), made(0, 0.8))[0]) for _ in range(runs))
-    print(f"seed {seed}: of {runs} each, {false_alarms} false alarms, {found} slower found, "
-          f"{found_faster} faster found")
-    return 0 if false_alarms <= runs / 50 and min(found, found_faster) >= runs * 0.85 else 1
+
+    def found(old, new):
+        return any(line.startswith("casbook-plain") for line in compare(old, new)[0])
+
+    slower = sum(found(made(0, 1.0), made(50, 1.3)) for _ in range(runs))
+    faster = sum(found(made(50, 1.0), made(0, 0.8)) for _ in range(runs))
+    print(f"seed {seed}: of {runs} each, {false_alarms} false alarms, {slower} slower found, "
+          f"{faster} faster found")
+    return 0 if false_alarms <= runs / 50 and min(slower, faster) >= runs * 0.8 else 1
 
 
 def main(arguments):
     if arguments[:1] == ["merge"] and len(arguments) > 3:
         return merge(arguments[1], arguments[2], arguments[3:])
+    if arguments[:1] == ["launches"] and len(arguments) > 2:
+        return add_launches(arguments[1], arguments[2:])
     if arguments[:1] == ["compare"] and len(arguments) == 3:
         return compare_files(*arguments[1:])
     if arguments == ["self-test"]:

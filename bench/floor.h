@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "arena/mapping_access.h"
 #include "base/atomic.h"
 #include "base/hash.h"
 #include "book/layout.h"

@@ -11,6 +11,7 @@
 
 #include <casbook/casbook.h>
 
+#include "first_touch.h"
 #include "harness.h"
 
 namespace casbook::bench {
@@ -51,6 +52,7 @@ class OwnBook {
   static constexpr uint64_t kAccountsMore = 2;  // the bank, and a poor one
 
   OwnBook(uint64_t accounts, uint64_t payments) : OwnBook(own_name(), accounts, payments) {
+    touch_book(name_);
     (void)Book::destroy(name_);
   }
   // Under a name that stays, for other processes to attach by.

@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "cells.h"
+#include "first_touch.h"
 #include "growth/curve.h"
-#include "growth/first_touch.h"
 #include "own_book.h"
 #include "spread.h"
 
 namespace casbook::growth {
 
+using bench::touch_book;
 using bench::must;
 using bench::OwnBook;
 using bench::Random;

@@ -10,7 +10,7 @@
 
 #include <casbook/casbook.h>
 
-#include "floor.h"
+#include "first_touch.h"
 #include "peers/design.h"
 
 namespace casbook::peers {
@@ -40,6 +40,7 @@ class CasbookCaller : public Caller {
                                         pthread_mutex_t* spare) {
     auto book = Book::attach(place.name);
     if (!book) return nullptr;
+    bench::touch_book(place.name);
     auto session = book->open_session();
     if (!session) return nullptr;
     return std::unique_ptr<Caller>(

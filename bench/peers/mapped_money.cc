@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "arena/mapping_access.h"
+#include "floor.h"
 
 namespace casbook::peers {
 namespace {
@@ -53,7 +53,7 @@ std::string MappedMoney::make(const Shape& shape) {
 }
 
 void MappedMoney::touch_pages() const {
-  arena::touch_pages(reinterpret_cast<const std::byte*>(rows_), bytes_);
+  bench::touch_for_writing(reinterpret_cast<std::byte*>(rows_), bytes_);
 }
 
 bool MappedMoney::is_noted(uint64_t id) const {

@@ -66,7 +66,8 @@ Curve sessions_curve(const Effort& effort) {
   auto& series = curve.series;
   const auto all = effort.sizes({1, 2, 4, 8, 16, 64, 256}, 4);
   // As many as there is time for: each touches 200,000 pages before it is ready.
-  const auto some = effort.sizes({1, 2, 4, 8, 16, 64}, 4);
+  // On small pages, of which each process has 200,000 to touch before it is ready.
+  const auto some = effort.sizes({1, 2, 4, 8, 16}, 4);
   const uint64_t accounts = effort.is_tiny ? 4096 : kMany;
   const std::string small = "/dev/shm";
   const std::string large = huge_page_directory().empty() ? small : huge_page_directory();

@@ -40,8 +40,9 @@ inline std::unique_ptr<OwnBook> make_book(const Shape& shape) {
 
 // For other processes to attach; the name goes with the last copy.
 inline std::shared_ptr<OwnBook> share_book(const Shape& shape) {
-  return {new OwnBook(bench::own_name(), shape.accounts, options_of(shape)), [](OwnBook* own) {
-            (void)Book::destroy(own->name());
+  return {new OwnBook(bench::own_name(), shape.accounts, options_of(shape)),
+          [directory = shape.directory](OwnBook* own) {
+            (void)Book::destroy(own->name(), directory);
             delete own;
           }};
 }

@@ -14,8 +14,8 @@ using bench::Team;
 
 // A book attached by a process for itself, with a session of its own.
 struct Attached {
-  explicit Attached(const std::string& name)
-      : book(must(Book::attach(name))), session(must(book.open_session())) {}
+  explicit Attached(const std::string& name, const std::string& directory = "/dev/shm")
+      : book(must(Book::attach(name, directory))), session(must(book.open_session())) {}
   Book book;
   Session session;
 };

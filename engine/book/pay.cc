@@ -17,7 +17,6 @@ using commit::Outcome;
 namespace {
 
 constexpr uint32_t kFastAttemptsMax = 3;
-constexpr uint32_t kFastLegsMax = 4;
 constexpr uint32_t kBackoffPausesMax = 64;
 constexpr int64_t kAmountMin = std::numeric_limits<int64_t>::min();
 constexpr int64_t kAmountMax = std::numeric_limits<int64_t>::max();
@@ -53,8 +52,9 @@ void Payer::pay(const Payment& payment, std::span<const Guard> guards, const Key
   content_.take(payment);
   // Progress: each further attempt means that another commit changed a cell of this payment; from
   // the slow lane on, only its id's bucket or the flags of its accounts can still do that.
+  const bool begins_slow = base::tuning.begin_slow >> leg_count_ & 1;
   for (uint32_t tries = 0;; ++tries) {
-    const bool slow = tries >= kFastAttemptsMax || leg_count_ > kFastLegsMax;
+    const bool slow = tries >= kFastAttemptsMax || begins_slow;
     if (attempt(payment, guards, key, slow, answer) == Step::answered) return;
     for (uint32_t i = 0; i < std::min(1u << std::min(tries, 6u), kBackoffPausesMax); ++i)
       base::spin_pause();

@@ -5,9 +5,9 @@
 // account_missing, ledger_mismatch, account_closed; amount_overflow; insufficient_available,
 // ceiling_exceeded. Then the failures: payment_window_full, backpressure.
 //
-// Fast lane: accounts are version-checked (set). Slow lane, for a payment that lost three times or
-// touches more than four accounts: amounts are added within bounds at whatever version the account
-// has, judged under the locks; a request made that way cannot starve under others.
+// Fast lane: accounts are version-checked (set). All payments begin there, however wide. Slow lane, for
+// a payment that lost three times: amounts are added within bounds at whatever version the account has,
+// judged under the locks; a request made that way cannot starve under others.
 #pragma once
 
 #include <casbook/payment.h>

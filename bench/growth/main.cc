@@ -21,11 +21,10 @@ struct Named {
   Curve (*measure)(const Effort& effort);
 };
 
-constexpr Named kCurves[] = {{"accounts", accounts_curve}, {"ids", ids_curve},
-                             {"sessions", sessions_curve}, {"postings", postings_curve},
-                             {"hot", hot_curve},           {"wide", wide_curve},
-                             {"snapshot", snapshot_curve}, {"readers", readers_curve},
-                             {"followers", followers_curve}};
+constexpr Named kCurves[] = {
+    {"accounts", accounts_curve}, {"ids", ids_curve},         {"sessions", sessions_curve},
+    {"postings", postings_curve}, {"hot", hot_curve},         {"wide", wide_curve},
+    {"snapshot", snapshot_curve}, {"readers", readers_curve}, {"followers", followers_curve}};
 
 struct Options {
   Effort effort;

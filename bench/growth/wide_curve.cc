@@ -13,8 +13,8 @@ struct Mix {
 };
 
 constexpr Mix kMixes[] = {
-    {"two processes, 5 postings", 2, 5, 5},       {"two, 8", 2, 8, 8},
-    {"four processes, 5 postings", 4, 5, 5},      {"four, 8", 4, 8, 8},
+    {"two processes, 5 postings", 2, 5, 5},         {"two, 8", 2, 8, 8},
+    {"four processes, 5 postings", 4, 5, 5},        {"four, 8", 4, 8, 8},
     {"one of 8 postings beside one of 2", 2, 8, 2}, {"one of 8 beside three of 2", 4, 8, 2}};
 
 // Pages of 2 MiB where they can be had: what counts here are lines that meet, not pages.
@@ -27,8 +27,7 @@ Team::Prepare payers(const std::shared_ptr<OwnBook>& own, uint64_t accounts, con
     return [=, postings = process == 0 ? mix.postings : mix.others, series = own_series(),
             attached = std::make_shared<Attached>(own->name(), directory()),
             random = Random(own_series())]() mutable {
-      return is_paid(
-          attached->session.pay(wide_payment(*own, random, accounts, postings, series)));
+      return is_paid(attached->session.pay(wide_payment(*own, random, accounts, postings, series)));
     };
   };
 }
@@ -40,7 +39,8 @@ double wide_per_s(const RoundResult& result, const Mix& mix) {
   return static_cast<double>(first.operations) * 1e9 / static_cast<double>(first.ns);
 }
 
-// What the process that did least did of what each did on the average; and the others, beside a wide one.
+// What the process that did least did of what each did on the average; and the others, beside a
+// wide one.
 void add_shares(Point& point, const Mix& mix, const std::vector<RoundResult>& rounds) {
   std::vector<double> least, others;
   for (const RoundResult& round : rounds) {
@@ -67,7 +67,8 @@ Point measure(const Effort& effort, const std::shared_ptr<OwnBook>& own, uint64_
   for (uint32_t i = 0; i < effort.repeats; ++i) {
     rounds.push_back(team.run({.processes = mix.processes, .ns = effort.round_ns}));
     if (!rounds.back().is_whole) point.why = "an operation failed";
-    if (const double rate = wide_per_s(rounds.back(), mix); rate > 0) point.ns.push_back(1e9 / rate);
+    if (const double rate = wide_per_s(rounds.back(), mix); rate > 0)
+      point.ns.push_back(1e9 / rate);
   }
   friction.add_to(point);
   add_shares(point, mix, rounds);
@@ -87,8 +88,8 @@ Curve wide_curve(const Effort& effort) {
               .title = "Payments of 5 and 8 postings on hot accounts",
               .x = "accounts drawn from",
               .y = "ns per payment of that many postings, of all together"};
-  const auto own = share_book(
-      {.accounts = 64, .payments = effort.payments_less, .directory = directory()});
+  const auto own =
+      share_book({.accounts = 64, .payments = effort.payments_less, .directory = directory()});
   for (const Mix& mix : kMixes) {
     Series& series = curve.series.emplace_back(Series{.name = mix.name});
     for (const uint64_t accounts : effort.sizes({8, 16, 64}, 16))

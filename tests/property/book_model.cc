@@ -234,8 +234,8 @@ class Run {
     } else {
       ensure(verdict.code == Code::payment_conflict || !answer.error().is_recorded());
     }
-    // Nobody else is there, so the lane is the one it began in. That an account is closed is refused
-    // by its flags.
+    // Nobody else is there, so the lane is the one it began in. That an account is closed is
+    // refused by its flags.
     const bool is_slow = slow_ >> account_count(payment) & 1;
     ensure(made_slow(book_.book) - slow_before ==
            (verdict.commits && is_slow && verdict.code != Code::account_closed));

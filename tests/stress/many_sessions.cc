@@ -47,8 +47,8 @@ class ManySessions : public testing::Test {
       accounts_.push_back(small_.open_with("account " + std::to_string(i), kFunds));
   }
 
-  // Of one number always the same; every eighth is of five accounts in the slow lane, every eighth of
-  // eight in the fast one.
+  // Of one number always the same; every eighth is of five accounts in the slow lane, every eighth
+  // of eight in the fast one.
   Payment payment(uint32_t process, uint64_t number) const {
     test::Random random(process * 1'000'003 + number);
     const auto from = static_cast<uint32_t>(random.below(kAccounts));

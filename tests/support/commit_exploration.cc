@@ -27,7 +27,8 @@ void count(const World& world, uint32_t kills) {
     volume.refused += attempt.result.outcome == commit::Outcome::refused;
     volume.conflicts += attempt.is_answered && attempt.result.outcome == commit::Outcome::conflict;
     volume.held += attempt.result.outcome == commit::Outcome::backpressure;
-    if (attempt.result.outcome != commit::Outcome::committed || attempt.entries.size() < 5) continue;
+    if (attempt.result.outcome != commit::Outcome::committed || attempt.entries.size() < 5)
+      continue;
     const bool is_any = attempt.entries[0].mode() == commit::Mode::add;
     ++(is_any ? volume.wide_any : volume.wide_set);
   }
@@ -221,8 +222,7 @@ void explore(RunWorld run) {
       static_cast<unsigned long long>(volume.refused),
       static_cast<unsigned long long>(volume.kills), static_cast<unsigned long long>(volume.reads),
       static_cast<unsigned long long>(volume.snapshots),
-      static_cast<unsigned long long>(volume.fetches),
-      static_cast<unsigned long long>(volume.held),
+      static_cast<unsigned long long>(volume.fetches), static_cast<unsigned long long>(volume.held),
       static_cast<unsigned long long>(volume.wide_set),
       static_cast<unsigned long long>(volume.wide_any));
   EXPECT_EQ(result.violation, "");

@@ -127,7 +127,8 @@ Outcome Payer::spread_add(uint32_t from, uint32_t count, uint64_t amount) {
   const auto accounts = static_cast<uint32_t>(world_.arena.shape().accounts);
   WriteSet set;
   for (uint32_t i = 0; i < count; ++i) {
-    const int64_t delta = i == 0 ? -static_cast<int64_t>((count - 1) * amount) : static_cast<int64_t>(amount);
+    const int64_t delta =
+        i == 0 ? -static_cast<int64_t>((count - 1) * amount) : static_cast<int64_t>(amount);
     set.add(world_.arena.account((from + i) % accounts), kAvailable, delta, 0, kNoCeiling);
   }
   return commit(set).outcome;

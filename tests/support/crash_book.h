@@ -52,9 +52,9 @@ class CrashBook {
 
   // From now on the same numbers are other payments: two scenarios in one book.
   void begin_series(uint64_t series) { series_ = series; }
-  // The payment of that number: always the same content. Narrow ones move 1 from account 0 to 1; wide
-  // ones 4 from account 0 to 1, 2, 3 and 4, in the slow lane, which begin_slow() says to the engine and
-  // settle() demands; the widest 7 from account 0 to 1 up to 7, in the fast lane.
+  // The payment of that number: always the same content. Narrow ones move 1 from account 0 to 1;
+  // wide ones 4 from account 0 to 1, 2, 3 and 4, in the slow lane, which begin_slow() says to the
+  // engine and settle() demands; the widest 7 from account 0 to 1 up to 7, in the fast lane.
   Payment narrow(uint64_t number) const;
   Payment wide(uint64_t number) const;
   Payment widest(uint64_t number) const;

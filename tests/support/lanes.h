@@ -1,5 +1,5 @@
-// Which lane payments begin in, and how many were made in the slow one. A test of the slow lane says
-// both: left to itself, only a payment that has lost three times gets there.
+// Which lane payments begin in, and how many were made in the slow one. A test of the slow lane
+// says both: left to itself, only a payment that has lost three times gets there.
 #pragma once
 
 #include <initializer_list>
@@ -10,8 +10,8 @@
 
 namespace casbook::test_support {
 
-// From now on payments of so many accounts begin in the slow lane and all others in the fast one, in
-// this process and in its children. `Restored` puts it back.
+// From now on payments of so many accounts begin in the slow lane and all others in the fast one,
+// in this process and in its children. `Restored` puts it back.
 inline void begin_slow(std::initializer_list<uint32_t> account_counts) {
   base::tuning.begin_slow = 0;
   for (const uint32_t count : account_counts) base::tuning.begin_slow |= 1u << count;

@@ -30,8 +30,8 @@ class Scenario {
   }
 
   Payment narrow(const PaymentId& id) { return Payment(id).debit(book.world, 1).credit(a, 1); }
-  // Of the slow lane, where two payments on the same accounts do not conflict. A scenario that needs
-  // that demands it.
+  // Of the slow lane, where two payments on the same accounts do not conflict. A scenario that
+  // needs that demands it.
   Payment wide(const PaymentId& id) {
     Payment payment = narrow(id);
     for (const Account account : others) payment.debit(book.world, 1).credit(account, 1);
@@ -173,8 +173,8 @@ bool evicts_by_the_horizon(Mutant mutant) {
   return !s.executes(s.book.session, s.narrow(id));
 }
 
-// A payer sleeps before any of its accesses; meanwhile its id is executed, expires and is evicted. In
-// the slow lane: in the fast one its accounts, read before, give it away.
+// A payer sleeps before any of its accesses; meanwhile its id is executed, expires and is evicted.
+// In the slow lane: in the fast one its accounts, read before, give it away.
 bool reads_the_horizon_after_the_buckets(Mutant mutant) {
   Scenario s(mutant);
   for (uint64_t nth = 1; nth < 500; ++nth) {

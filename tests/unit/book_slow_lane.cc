@@ -185,8 +185,8 @@ TEST_F(SlowLane, AnAccountFullTo63BitsMeanwhileIsAnOverflow) {
   EXPECT_EQ(code_of(pay(wide(1))), kDone);
 }
 
-// Nothing made it begin there. A payment of two accounts that loses again and again is made in the slow lane in the end, where
-// losing is over: it cannot starve.
+// Nothing made it begin there. A payment of two accounts that loses again and again is made in the
+// slow lane in the end, where losing is over: it cannot starve.
 TEST_F(SlowLane, APaymentThatLostThreeTimesCannotLoseAgain) {
   begin_slow({});
   int planned = 0;
@@ -213,9 +213,9 @@ TEST_F(SlowLane, APaymentThatLostThreeTimesCannotLoseAgain) {
 }
 
 // A storm no machine can make: at every tenth access to shared memory of a payment somebody else
-// makes a whole payment on the same accounts. It loses three times and not again, and not once where
-// it begins in the slow lane. What it needs is that the eight loads of one cell are not interrupted
-// by a commit to that very cell.
+// makes a whole payment on the same accounts. It loses three times and not again, and not once
+// where it begins in the slow lane. What it needs is that the eight loads of one cell are not
+// interrupted by a commit to that very cell.
 TEST_F(SlowLane, AStormOfPaymentsAtEveryAccessStarvesNobody) {
   const Account a = book_.open_with("rich", 3000), b = book_.open_with("too", 1000);
   static std::function<void()> rival;
@@ -349,13 +349,14 @@ TEST_P(BothLanes, RecordNoRefusalThatIsFalseAtTheCommit) {
   expect_made(1);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Of, BothLanes,
-    testing::Values(Lane{5, false}, Lane{6, false}, Lane{7, false}, Lane{8, false}, Lane{5, true},
-                    Lane{6, true}, Lane{7, true}, Lane{8, true}),
-    [](const auto& of) {
-      return std::to_string(of.param.accounts) + (of.param.is_slow ? "Slow" : "Fast");
-    });
+INSTANTIATE_TEST_SUITE_P(Of, BothLanes,
+                         testing::Values(Lane{5, false}, Lane{6, false}, Lane{7, false},
+                                         Lane{8, false}, Lane{5, true}, Lane{6, true},
+                                         Lane{7, true}, Lane{8, true}),
+                         [](const auto& of) {
+                           return std::to_string(of.param.accounts) +
+                                  (of.param.is_slow ? "Slow" : "Fast");
+                         });
 
 }  // namespace
 }  // namespace casbook

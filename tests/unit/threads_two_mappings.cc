@@ -23,7 +23,8 @@ using test::Random;
 
 constexpr int64_t kRunNs = 700'000'000;
 constexpr int kPayers = 4;
-constexpr uint32_t kSlow = 5, kWidest = 8;  // accounts of payments in the slow lane; in the fast one
+constexpr uint32_t kSlow = 5,
+                   kWidest = 8;  // accounts of payments in the slow lane; in the fast one
 
 class Threads : public testing::TestWithParam<bool> {
  protected:

@@ -64,6 +64,7 @@ Curve ids_curve(const Effort& effort);
 Curve sessions_curve(const Effort& effort);
 Curve postings_curve(const Effort& effort);
 Curve hot_curve(const Effort& effort);
+Curve wide_curve(const Effort& effort);
 Curve snapshot_curve(const Effort& effort);
 Curve readers_curve(const Effort& effort);
 Curve followers_curve(const Effort& effort);

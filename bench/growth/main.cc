@@ -3,8 +3,8 @@
 //
 //   bench_growth [--tiny] [--only CURVE]... [--repeats N] [--json FILE]
 //
-// CURVE is one of accounts, ids, sessions, postings, hot, snapshot, readers, followers. Needs 20
-// GiB of memory for accounts and ids; as root it measures pages of 2 MiB too.
+// CURVE is one of accounts, ids, sessions, postings, hot, wide, snapshot, readers, followers. Needs
+// 20 GiB of memory for accounts and ids; as root it measures pages of 2 MiB too.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,10 +21,10 @@ struct Named {
   Curve (*measure)(const Effort& effort);
 };
 
-constexpr Named kCurves[] = {{"accounts", accounts_curve}, {"ids", ids_curve},
-                             {"sessions", sessions_curve}, {"postings", postings_curve},
-                             {"hot", hot_curve},           {"snapshot", snapshot_curve},
-                             {"readers", readers_curve},   {"followers", followers_curve}};
+constexpr Named kCurves[] = {
+    {"accounts", accounts_curve}, {"ids", ids_curve},         {"sessions", sessions_curve},
+    {"postings", postings_curve}, {"hot", hot_curve},         {"wide", wide_curve},
+    {"snapshot", snapshot_curve}, {"readers", readers_curve}, {"followers", followers_curve}};
 
 struct Options {
   Effort effort;

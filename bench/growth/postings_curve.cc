@@ -1,22 +1,8 @@
 // How a payment grows with its postings.
-#include "growth/subject.h"
+#include "growth/wide_payment.h"
 
 namespace casbook::growth {
 namespace {
-
-// One debit, and credits of as many accounts as are left, all different.
-Payment payment_of(OwnBook& own, Random& random, uint32_t postings) {
-  const std::vector<Account>& accounts = own.accounts();
-  const uint64_t step = accounts.size() / kPaymentPostingsMax;
-  uint64_t at = random.below(accounts.size());
-  Payment payment(own.fresh_id());
-  payment.debit(accounts[at], postings - 1);
-  for (uint32_t i = 1; i < postings; ++i) {
-    at += 1 + random.below(step);  // at most so far that it does not come round
-    payment.credit(accounts[at % accounts.size()], 1);
-  }
-  return payment;
-}
 
 // All sizes take turns on one book.
 void measure(const Effort& effort, uint64_t accounts, Series& series) {
@@ -24,7 +10,7 @@ void measure(const Effort& effort, uint64_t accounts, Series& series) {
   Random random(4);
   const auto pay = [&](uint32_t postings) {
     return [&, postings] {
-      expect(static_cast<bool>(own->session().pay(payment_of(*own, random, postings))),
+      expect(static_cast<bool>(own->session().pay(wide_payment(*own, random, accounts, postings))),
              "a payment was refused");
     };
   };

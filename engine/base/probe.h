@@ -49,6 +49,7 @@ inline Probes probes;
 struct Tuning {
   uint64_t tail_lag_max = kTailLagMax;
   uint32_t spins_before_helping = kSpinsBeforeHelping;
+  uint32_t begin_slow = 0;  // bit n: payments of n accounts begin in the slow lane
 };
 inline Tuning tuning;
 
@@ -76,6 +77,7 @@ void arm_fault_from_environment();
 struct Tuning {
   uint64_t tail_lag_max = kTailLagMax;
   uint32_t spins_before_helping = kSpinsBeforeHelping;
+  uint32_t begin_slow = 0;
 };
 constexpr Tuning tuning;
 

@@ -17,7 +17,6 @@ using commit::Outcome;
 namespace {
 
 constexpr uint32_t kFastAttemptsMax = 3;
-constexpr uint32_t kFastLegsMax = 4;
 constexpr uint32_t kBackoffPausesMax = 64;
 constexpr int64_t kAmountMin = std::numeric_limits<int64_t>::min();
 constexpr int64_t kAmountMax = std::numeric_limits<int64_t>::max();
@@ -53,8 +52,9 @@ void Payer::pay(const Payment& payment, std::span<const Guard> guards, const Key
   content_.take(payment);
   // Progress: each further attempt means that another commit changed a cell of this payment; from
   // the slow lane on, only its id's bucket or the flags of its accounts can still do that.
+  const bool begins_slow = base::tuning.begin_slow >> leg_count_ & 1;
   for (uint32_t tries = 0;; ++tries) {
-    const bool slow = tries >= kFastAttemptsMax || leg_count_ > kFastLegsMax;
+    const bool slow = tries >= kFastAttemptsMax || begins_slow;
     if (attempt(payment, guards, key, slow, answer) == Step::answered) return;
     for (uint32_t i = 0; i < std::min(1u << std::min(tries, 6u), kBackoffPausesMax); ++i)
       base::spin_pause();
@@ -143,12 +143,12 @@ Payer::Step Payer::attempt(const Payment& payment, std::span<const Guard> guards
     answer = replay(payment, plan.answer);
     return Step::answered;
   }
-  const Code first = plan.kind == IdPlan::Kind::too_old        ? Code::payment_too_old
-                     : plan.kind == IdPlan::Kind::from_future  ? Code::payment_from_future
-                     : guarded != Code{}                       ? guarded
+  const Code first = plan.kind == IdPlan::Kind::too_old         ? Code::payment_too_old
+                     : plan.kind == IdPlan::Kind::from_future   ? Code::payment_from_future
+                     : guarded != Code{}                        ? guarded
                      : judged != Code{} && !is_recorded(judged) ? judged
-                     : plan.kind == IdPlan::Kind::window_full  ? Code::payment_window_full
-                                                               : Code{};
+                     : plan.kind == IdPlan::Kind::window_full   ? Code::payment_window_full
+                                                                : Code{};
   if (first != Code{}) {
     answer = refusal(first);
     return Step::answered;
@@ -199,15 +199,13 @@ void Payer::read_legs() {
 }
 
 void Payer::read_leg(Leg& leg) {
-  const auto hot =
-      commit::read_cell<3>(store_, writer_.executor(), tables_.account(leg.account));
+  const auto hot = commit::read_cell<3>(store_, writer_.executor(), tables_.account(leg.account));
   leg.version = hot.version;
   leg.traits = hot.value[kTraits];
   leg.traits_version = hot.word_version[kTraits];
   leg.available = static_cast<int64_t>(hot.value[kAvailable]);
   leg.min = kAmountMin, leg.max = kAmountMax;
-  const bool needs_min =
-      leg.delta < 0 && (leg.traits & kHasMin) && !(leg.traits & kMinIsZero);
+  const bool needs_min = leg.delta < 0 && (leg.traits & kHasMin) && !(leg.traits & kMinIsZero);
   const bool needs_max = leg.delta > 0 && (leg.traits & kHasMax);
   if (leg.delta < 0 && (leg.traits & kMinIsZero)) leg.min = 0;
   leg.has_profile_limit = needs_min || needs_max;
@@ -255,8 +253,7 @@ void Payer::add_fast(bool refused) {
     if (refused) {
       if (!base::mutated(Mutant::refusal_unguarded)) set_.guard(unit, leg.version);
     } else {
-      set_.set(unit, kAvailable, leg.version,
-               static_cast<uint64_t>(leg.available + leg.delta),
+      set_.set(unit, kAvailable, leg.version, static_cast<uint64_t>(leg.available + leg.delta),
                static_cast<uint64_t>(leg.available));
     }
   }
@@ -320,8 +317,8 @@ void Payer::correct_slow(const commit::CommitResult& result, int64_t* after) con
 }
 
 // What is available after the payment, per posting: as written, or as agreed in the slow lane.
-void Payer::fill_receipt(const Payment& payment, int64_t now_ms,
-                         const commit::CommitResult& result, Receipt& receipt) const {
+void Payer::fill_receipt(const Payment& payment, int64_t now_ms, const commit::CommitResult& result,
+                         Receipt& receipt) const {
   receipt.position = {result.position};
   receipt.time_ms = now_ms;
   receipt.balances_known = true;
@@ -331,7 +328,8 @@ void Payer::fill_receipt(const Payment& payment, int64_t now_ms,
   if (set_.has_agreed_entries()) correct_slow(result, after);
   for (uint32_t i = 0; i < payment.posting_count(); ++i) {
     uint32_t l = i < leg_count_ ? i : 0;  // most often posting i is leg i
-    while (legs_[l].account != payment.postings()[i].account.index) l = l + 1 < leg_count_ ? l + 1 : 0;
+    while (legs_[l].account != payment.postings()[i].account.index)
+      l = l + 1 < leg_count_ ? l + 1 : 0;
     receipt.available[i] = after[l];
   }
 }
@@ -339,9 +337,9 @@ void Payer::fill_receipt(const Payment& payment, int64_t now_ms,
 Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) const {
   log::Record record;
   PaymentInfo info;
-  const bool held = log::fetch(store_, Position{recorded.position}.lsn(), record) ==
-                        log::Fetch::got &&
-                    read_payment_record(tables_, record, info);
+  const bool held =
+      log::fetch(store_, Position{recorded.position}.lsn(), record) == log::Fetch::got &&
+      read_payment_record(tables_, record, info);
   if (recorded.content != content_.hash()) {
     Error conflict = refusal(Code::payment_conflict);
     conflict.detail = held ? "differs in: " + first_difference(payment, info) : "";
@@ -350,8 +348,8 @@ Result<Receipt> Payer::replay(const Payment& payment, const IdAnswer& recorded) 
     return conflict;
   }
   if (recorded.code != 0)
-    return Error{static_cast<Code>(recorded.code), true, recorded.position, recorded.time_ms, {},
-                 true};
+    return Error{
+        static_cast<Code>(recorded.code), true, recorded.position, recorded.time_ms, {}, true};
   Receipt receipt;
   receipt.position = {recorded.position};
   receipt.time_ms = recorded.time_ms;

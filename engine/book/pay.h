@@ -5,9 +5,9 @@
 // account_missing, ledger_mismatch, account_closed; amount_overflow; insufficient_available,
 // ceiling_exceeded. Then the failures: payment_window_full, backpressure.
 //
-// Fast lane: accounts are version-checked (set). Slow lane, for a payment that lost three times or
-// touches more than four accounts: amounts are added within bounds at whatever version the account
-// has, judged under the locks; a request made that way cannot starve under others.
+// Fast lane: accounts are version-checked (set). All payments begin there, however wide. Slow lane,
+// for a payment that lost three times: amounts are added within bounds at whatever version the
+// account has, judged under the locks; a request made that way cannot starve under others.
 #pragma once
 
 #include <casbook/payment.h>
@@ -48,9 +48,9 @@ class Payer {
     bool overflow = false;
     int64_t delta = 0;
     uint64_t version = 0, traits = 0, traits_version = 0;
-    int64_t available = 0;             // before
-    int64_t min = 0, max = 0;          // bounds of what is available after
-    uint64_t profile_version = 0;      // where a limit stands in the profile
+    int64_t available = 0;         // before
+    int64_t min = 0, max = 0;      // bounds of what is available after
+    uint64_t profile_version = 0;  // where a limit stands in the profile
     bool has_profile_limit = false;
   };
   enum class Step { answered, again };

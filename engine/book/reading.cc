@@ -24,14 +24,15 @@ Result<Balance> read_balance(const commit::Store& store, const Tables& tables, A
   uint64_t values[3], version;
   if (commit::try_peek(store, tables.account(account.index), values, version)) {
     if (!(values[kTraits] & kOpened)) return Code::account_missing;
-    return Balance{static_cast<Amount>(values[kAvailable]), static_cast<Amount>(values[kHeld]),
-                   {version}};
+    return Balance{
+        static_cast<Amount>(values[kAvailable]), static_cast<Amount>(values[kHeld]), {version}};
   }
   commit::CellImage image;
   commit::peek_cell(store, tables.account(account.index), 3, image);
   if (!(image.value[kTraits] & kOpened)) return Code::account_missing;
   return Balance{static_cast<Amount>(image.value[kAvailable]),
-                 static_cast<Amount>(image.value[kHeld]), {image.version}};
+                 static_cast<Amount>(image.value[kHeld]),
+                 {image.version}};
 }
 
 Result<std::vector<Balance>> read_balances(const commit::Store& store, const Tables& tables,
@@ -85,16 +86,16 @@ Result<BookSnapshot> read_book(const commit::Store& store, const Tables& tables,
   for (uint64_t i = 0; i < range.count; ++i) {
     const uint64_t* words = &taken->values[i * kWords];
     if (!(words[kTraits] & kOpened)) continue;  // opened later
-    book.accounts.push_back({{static_cast<uint32_t>(i),
-                              static_cast<uint32_t>(words[kTraits] & kLedgerMask)},
-                             static_cast<Amount>(words[kAvailable]),
-                             static_cast<Amount>(words[kHeld])});
+    book.accounts.push_back(
+        {{static_cast<uint32_t>(i), static_cast<uint32_t>(words[kTraits] & kLedgerMask)},
+         static_cast<Amount>(words[kAvailable]),
+         static_cast<Amount>(words[kHeld])});
   }
   return book;
 }
 
-Result<PaymentInfo> look_up(const commit::Store& store, const Tables& tables,
-                            const PaymentIds& ids, const PaymentId& id) {
+Result<PaymentInfo> look_up(const commit::Store& store, const Tables& tables, const PaymentIds& ids,
+                            const PaymentId& id) {
   const auto answer = ids.find(id);
   if (!answer) return Code::payment_missing;
   PaymentInfo info;
@@ -119,8 +120,7 @@ Result<PaymentInfo> look_up(const commit::Store& store, const Tables& tables,
 }
 
 Result<std::vector<HistoryLine>> read_history(const commit::Store& store, const Tables& tables,
-                                              Account account, Position from,
-                                              uint32_t count_max) {
+                                              Account account, Position from, uint32_t count_max) {
   if (account.index >= tables.account_count()) return Code::account_missing;
   std::vector<HistoryLine> lines;
   log::Record record;
@@ -143,7 +143,8 @@ Result<std::vector<HistoryLine>> read_history(const commit::Store& store, const 
       const Posting& posting = line.payment.postings[i];
       if (posting.account.index != account.index) continue;
       touches = true;
-      const auto amount = static_cast<uint64_t>(posting.amount);  // gross sums may wrap, net ones not
+      const auto amount =
+          static_cast<uint64_t>(posting.amount);  // gross sums may wrap, net ones not
       change += posting.side == Side::credit ? amount : -amount;
       line.available_after = line.payment.available[i];
     }

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "support/crash_scenarios.h"
+#include "support/lanes.h"
 #include "support/random.h"
 
 namespace casbook {
@@ -21,6 +22,7 @@ struct Operation {
   uint64_t accesses_min;  // what it takes at least: fewer, and it does not do what it should
   void (*act)(Stage&, uint64_t number);
   void (*settle)(Stage&, uint64_t number);
+  uint64_t slow = 0;  // payments that it makes in the slow lane
 };
 
 void PrintTo(const Operation& operation, std::ostream* out) { *out << operation.name; }
@@ -53,7 +55,10 @@ const Operation kOperations[] = {
      [](Stage& stage, uint64_t number) { settle_payment(stage, stage.book.narrow(number)); }},
     {"pay_slow", 300,
      [](Stage& stage, uint64_t number) { pay_guarded(stage, stage.book.wide(number)); },
-     [](Stage& stage, uint64_t number) { settle_payment(stage, stage.book.wide(number)); }},
+     [](Stage& stage, uint64_t number) { settle_payment(stage, stage.book.wide(number)); }, 1},
+    {"pay_widest", 300,
+     [](Stage& stage, uint64_t number) { pay_guarded(stage, stage.book.widest(number)); },
+     [](Stage& stage, uint64_t number) { settle_payment(stage, stage.book.widest(number)); }},
     {"lease_acquire", 100,
      [](Stage& stage, uint64_t) {
        Book book = stage.book.attach();
@@ -102,9 +107,13 @@ TEST_P(EveryAccess, MayBeTheLast) {
     SCOPED_TRACE(operation.name + ", access " + std::to_string(nth));
     Stage& stage = renew(book_of_some, nth);
     stage.strike = {.nth = nth};
+    const uint64_t slow_before = made_slow(stage.book.book());
     Child victim([&] { operation.act(stage, nth); });
     const bool is_struck = victim.was_killed_by(SIGKILL);
     ASSERT_TRUE(is_struck || victim.succeeded()) << "the victim failed by itself";
+    if (!is_struck) {
+      EXPECT_EQ(made_slow(stage.book.book()), slow_before + operation.slow) << "the wrong lane";
+    }
     operation.settle(stage, nth);
     stage.book.check();
     if (!is_struck || HasFailure()) break;
@@ -127,7 +136,8 @@ uint64_t seed_of_this_run() {
 
 // Payments of one pair of accounts, so that each meets what the one before left behind.
 Payment pick(const Stage& stage, uint64_t number) {
-  return number % 3 == 0 ? stage.book.wide(number) : stage.book.narrow(number);
+  if (number % 3 != 0) return stage.book.narrow(number);
+  return number % 2 == 0 ? stage.book.wide(number) : stage.book.widest(number);
 }
 
 void pay_struck(const Stage& stage, uint64_t number, const Strike& strike) {

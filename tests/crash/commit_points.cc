@@ -1,5 +1,6 @@
 // Every fault point, struck with SIGKILL in every scenario that passes it. Whoever survives is not
 // blocked, retries under the same ids, and finds the book whole.
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -60,6 +61,18 @@ INSTANTIATE_TEST_SUITE_P(Each, CommitPoints, testing::ValuesIn(scenarios()),
                          [](const testing::TestParamInfo<Scenario>& given) {
                            return given.param.name;
                          });
+
+// Only the slow lane agrees on what was found: who says that he takes it does, and nobody else.
+TEST(CommitPointsOfPayments, AreThoseOfTheirLane) {
+  std::map<std::string, uint64_t> agreed;
+  for (const Scenario& scenario : scenarios())
+    agreed[scenario.name] = passages_of(scenario).of(FaultPoint::commit_after_agree);
+  EXPECT_EQ(agreed.at("pay_fast"), 0u);
+  EXPECT_EQ(agreed.at("pay_widest"), 0u);
+  EXPECT_EQ(agreed.at("pay_slow"), 1u);
+  EXPECT_EQ(agreed.at("pay_many"), 50u) << "of 300 every sixth";
+  EXPECT_GE(agreed.at("help_agreed"), 1u) << "the other's";
+}
 
 // Of the journal and its daemon: crash/daemon_death.cc, which has a list of its own.
 bool is_of_the_daemon(std::string_view name) {

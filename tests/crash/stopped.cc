@@ -24,7 +24,8 @@ enum class Others { on_its_accounts, elsewhere };
 
 Payment next_payment(const Stage& stage, Others others, uint64_t number) {
   if (others == Others::elsewhere) return stage.book.narrow(number, 6, 7);
-  return number % 8 == 0 ? stage.book.wide(number) : stage.book.narrow(number);
+  if (number % 8 != 0) return stage.book.narrow(number);
+  return number % 16 == 0 ? stage.book.wide(number) : stage.book.widest(number);
 }
 
 // Beside one that rightly keeps others from paying there is no rate, but an answer.

@@ -9,6 +9,7 @@
 
 #include "support/crash_scenarios.h"
 #include "support/dated_id.h"
+#include "support/lanes.h"
 
 namespace casbook {
 namespace {
@@ -83,7 +84,7 @@ TEST(StoppedForSeconds, HarmsNothingInAnyCall) {
 // told, what a retry after the window is told, and the balance agree.
 struct Nap {
   FaultPoint point;
-  bool is_wide;
+  bool is_wide;  // and so in the slow lane
   Stage stage;
   Shared<Code> told;
   std::unique_ptr<Child> payer;
@@ -141,6 +142,7 @@ TEST(StoppedForSeconds, ADatedIdIsPaidOnceThoughItsPayerSleptThroughTheWindow) {
     const Result<Receipt> late = nap->stage.book.session().pay(nap->payment(dated_ms));
     const Amount moved = book.balance(nap->stage.book.account(6))->available - CrashBook::kFunds;
     EXPECT_TRUE(moved == 0 || moved == 1) << moved;
+    EXPECT_EQ(made_slow(book), nap->is_wide ? static_cast<uint64_t>(moved) : 0);
     for (const Result<Receipt>* answer : {&early, &late}) {
       EXPECT_TRUE(*answer || answer->error().code == Code::payment_too_old);
       if (*answer) {

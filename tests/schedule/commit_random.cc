@@ -9,6 +9,7 @@ namespace casbook::test {
 namespace {
 
 TEST(CommitRandom, PayersAndObserversWithKillsAndStops) { explore(run_payers); }
+TEST(CommitRandom, PaymentsOverManyCellsInBothLanes) { explore(run_wide); }
 TEST(CommitRandom, SealsAndOpeningsWithKillsAndStops) { explore(run_gate); }
 TEST(CommitRandom, FollowersAndReadersWithKillsAndStops) { explore(run_followers); }
 

@@ -39,6 +39,7 @@ TEST(Chaos, LosesAndDoublesNothing) {
   EXPECT_GT(report.kills, 3 * whole_seconds);
   EXPECT_GT(report.stops, 3 * whole_seconds);
   EXPECT_GT(report.payments, 100 * whole_seconds);
+  EXPECT_GT(report.slow_lane, 5 * whole_seconds);
   EXPECT_GT(report.replays, whole_seconds / 2) << "kills between commit and answer";
   EXPECT_GT(report.stale_refused, whole_seconds / 2);
   EXPECT_GT(report.lease_takeovers, whole_seconds);

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "support/child_process.h"
+#include "support/lanes.h"
 #include "support/random.h"
 #include "support/small_book.h"
 #include "support/strike.h"
@@ -18,7 +19,7 @@ namespace {
 using namespace test_support;
 
 constexpr uint32_t kProcesses = 256;
-constexpr uint32_t kAccounts = 12;
+constexpr uint32_t kAccounts = 12, kSlow = 5;
 constexpr uint64_t kPaymentsEach = 1000;
 constexpr Amount kFunds = 100'000;
 
@@ -41,15 +42,17 @@ constexpr bool is_stopped(uint32_t process) { return process % 8 == 1; }
 class ManySessions : public testing::Test {
  protected:
   ManySessions() {
+    begin_slow({kSlow});
     for (uint32_t i = 0; i < kAccounts; ++i)
       accounts_.push_back(small_.open_with("account " + std::to_string(i), kFunds));
   }
 
-  // Of one number always the same; every fourth is wide.
+  // Of one number always the same; every eighth is of five accounts in the slow lane, every eighth
+  // of eight in the fast one.
   Payment payment(uint32_t process, uint64_t number) const {
     test::Random random(process * 1'000'003 + number);
     const auto from = static_cast<uint32_t>(random.below(kAccounts));
-    const uint32_t width = number % 4 == 0 ? 4 : 1;
+    const uint32_t width = number % 8 == 0 ? kSlow - 1 : number % 8 == 4 ? 7 : 1;
     Payment made(payment_id((uint64_t{process} + 1) << 32 | number));
     made.debit(accounts_[from], width);
     for (uint32_t i = 1; i <= width; ++i) made.credit(accounts_[(from + i) % kAccounts], 1);
@@ -102,6 +105,7 @@ TEST_F(ManySessions, PayBesideTheDeadAndTheStopped) {
               static_cast<unsigned long long>(killed), static_cast<unsigned long long>(stopped));
   EXPECT_EQ(killed, kProcesses / 8);
   EXPECT_EQ(stopped, kProcesses / 8);
+  EXPECT_GE(made_slow(small_.book), (kProcesses - killed) * (kPaymentsEach / 8));
 
   // What the dead began is retried by us; what was answered is a replay.
   std::vector<Amount> expected(kAccounts, kFunds);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "arena/arena.h"
+#include "commit/store.h"
 #include "support/child_process.h"
 #include "support/random.h"
 #include "support/scratch_directory.h"
@@ -235,6 +236,9 @@ class Run {
     report_.lease_takeovers = board.takeovers.load_relaxed();
     report_.reads = board.reads.load_relaxed();
     report_.session_takeovers = mapping_->control().takeovers.load_relaxed();
+    const commit::Store store(*mapping_);
+    for (uint32_t i = 0; i < store.sessions(); ++i)
+      report_.slow_lane += store.session(i).slow_lane.load_relaxed();
     for (const Board::Worker& worker : board.workers) {
       report_.stale_refused += worker.stale.load_relaxed();
       report_.replays += worker.replays.load_relaxed();
@@ -277,6 +281,7 @@ void RunReport::print(std::FILE* out) const {
   line("records checked", records);
   line("payments executed", payments);
   line("payments per second", static_cast<uint64_t>(static_cast<double>(payments) / seconds));
+  line("made in the slow lane", slow_lane);
   line("payments refused, recorded", refusals);
   line("answered as a replay after a crash", replays);
   line("leases granted", grants);

@@ -23,7 +23,7 @@ struct RunReport {
   uint64_t kills = 0, stops = 0, starts = 0;
   uint64_t records = 0, payments = 0, refusals = 0, replays = 0;
   uint64_t grants = 0, lease_takeovers = 0, stale_refused = 0;
-  uint64_t session_takeovers = 0, reads = 0;
+  uint64_t session_takeovers = 0, reads = 0, slow_lane = 0;
   double seconds = 0;
   std::array<uint64_t, kProblems> problems{};
 

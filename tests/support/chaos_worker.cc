@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "support/chaos_world.h"
 #include "support/child_process.h"
+#include "support/lanes.h"
 #include "support/random.h"
 #include "support/strike.h"
 
@@ -231,6 +232,7 @@ Strike random_strike(uint64_t seed) {
 
 void work(const WorkerContext& context) {
   base::probes.mutant = context.mutant;
+  begin_slow({kSlow});
   run_clock_fast(context.start_ns);
   if (context.is_struck) arm(random_strike(context.random_seed));
   delay_now_and_then(kDelaysOneIn, context.random_seed);

@@ -52,8 +52,8 @@ Plan plan_payment(uint64_t seed, uint64_t worker, uint64_t number, int64_t id_ti
   plan.id = id_of(worker, number, random.one_in(2), id_time_ms);
   plan.is_guarded = random.one_in(3);
   plan.lease = static_cast<uint32_t>(random.below(kLeases));
-  const bool is_wide = random.one_in(5);  // five accounts: the slow lane
-  plan.postings = is_wide ? 5 : 2;
+  constexpr uint32_t kWide[] = {kSlow, kPaymentPostingsMax};
+  plan.postings = random.one_in(5) ? kWide[random.below(2)] : 2;
   const Amount amount = static_cast<Amount>(random.below(60)) + 1;
   const auto first = static_cast<uint32_t>(random.below(kAccounts));
   const auto step = static_cast<uint32_t>(random.below(3)) + 1;

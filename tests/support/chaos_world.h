@@ -23,6 +23,7 @@ namespace casbook::test_support::chaos {
 constexpr uint32_t kWorkersMax = 8;
 constexpr uint32_t kAccounts = 32;  // few: payments meet
 constexpr Amount kFunds = 300;      // little: refusals happen
+constexpr uint32_t kSlow = 5;       // payments of so many accounts begin in the slow lane
 constexpr uint32_t kLeases = 4;
 constexpr std::chrono::milliseconds kTtl{20};
 constexpr const char* kName = "chaos";
@@ -89,7 +90,7 @@ struct Plan {
     Side side;
     Amount amount;
   };
-  std::array<Part, 5> parts{};
+  std::array<Part, kPaymentPostingsMax> parts{};
 };
 Plan plan_payment(uint64_t seed, uint64_t worker, uint64_t number, int64_t id_time_ms);
 // Who sent it, and as its which.

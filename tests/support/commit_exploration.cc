@@ -13,7 +13,7 @@ namespace {
 
 struct Volume {
   uint64_t steps = 0, commits = 0, kills = 0, fetches = 0, reads = 0, snapshots = 0, refused = 0,
-           conflicts = 0, held = 0;
+           conflicts = 0, held = 0, wide_set = 0, wide_any = 0;
 } volume;
 
 void count(const World& world, uint32_t kills) {
@@ -27,6 +27,10 @@ void count(const World& world, uint32_t kills) {
     volume.refused += attempt.result.outcome == commit::Outcome::refused;
     volume.conflicts += attempt.is_answered && attempt.result.outcome == commit::Outcome::conflict;
     volume.held += attempt.result.outcome == commit::Outcome::backpressure;
+    if (attempt.result.outcome != commit::Outcome::committed || attempt.entries.size() < 5)
+      continue;
+    const bool is_any = attempt.entries[0].mode() == commit::Mode::add;
+    ++(is_any ? volume.wide_any : volume.wide_set);
   }
 }
 
@@ -43,13 +47,16 @@ WorldOptions random_options(Random& random, uint64_t seed) {
 }
 
 // A payer that does `count` things; whoever is born after its death goes on with fewer.
-void spawn_payer(World& world, uint32_t session, uint64_t count) {
-  Process& process = world.schedule.spawn(static_cast<int>(session), [&world, session, count] {
+void spawn_payer(World& world, uint32_t session, uint64_t count,
+                 bool (Payer::*act)() = &Payer::do_anything) {
+  Process& process = world.schedule.spawn(static_cast<int>(session), [&world, session, count, act] {
     Payer payer(world, session);
-    for (uint64_t i = 0; i < count && payer.do_anything(); ++i) {
+    for (uint64_t i = 0; i < count && (payer.*act)(); ++i) {
     }
   });
-  process.rebirth = [&world, session, count] { spawn_payer(world, session, 1 + count / 2); };
+  process.rebirth = [&world, session, count, act] {
+    spawn_payer(world, session, 1 + count / 2, act);
+  };
 }
 
 std::string run_to_end(World& world) {
@@ -75,6 +82,17 @@ std::string run_payers(uint64_t seed) {
     world.schedule.spawn(100, [&] {
       for (uint64_t i = 0; i < 2 * work; ++i) observe_anything(world);
     });
+  return run_to_end(world);
+}
+
+std::string run_wide(uint64_t seed) {
+  Random random(seed);
+  WorldOptions options = random_options(random, seed);
+  options.shape.accounts = 8;
+  World world(options);
+  const uint64_t work = random_work(random);
+  for (uint32_t i = 0; i < world.options.shape.sessions; ++i)
+    spawn_payer(world, i, work, &Payer::do_anything_wide);
   return run_to_end(world);
 }
 
@@ -196,17 +214,23 @@ void explore(RunWorld run) {
   const Exploration result = explore_for(run, seconds_from_environment("CASBOOK_SECONDS", 4), seed);
   std::printf(
       "%llu runs, %llu accesses, %llu commits, %llu conflicts, %llu refusals, %llu kills, "
-      "%llu reads, %llu snapshots, %llu fetches, %llu waits for the ring\n",
+      "%llu reads, %llu snapshots, %llu fetches, %llu waits for the ring, %llu and %llu commits of "
+      "five cells and more, strict and of any version\n",
       static_cast<unsigned long long>(result.runs), static_cast<unsigned long long>(volume.steps),
       static_cast<unsigned long long>(volume.commits),
       static_cast<unsigned long long>(volume.conflicts),
       static_cast<unsigned long long>(volume.refused),
       static_cast<unsigned long long>(volume.kills), static_cast<unsigned long long>(volume.reads),
       static_cast<unsigned long long>(volume.snapshots),
-      static_cast<unsigned long long>(volume.fetches),
-      static_cast<unsigned long long>(volume.held));
+      static_cast<unsigned long long>(volume.fetches), static_cast<unsigned long long>(volume.held),
+      static_cast<unsigned long long>(volume.wide_set),
+      static_cast<unsigned long long>(volume.wide_any));
   EXPECT_EQ(result.violation, "");
   EXPECT_GT(volume.commits, 0u);
+  if (run == run_wide) {
+    EXPECT_GT(volume.wide_set, 0u);
+    EXPECT_GT(volume.wide_any, 0u);
+  }
 }
 
 }  // namespace casbook::test

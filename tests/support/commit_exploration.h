@@ -8,6 +8,7 @@ namespace casbook::test {
 
 // Each builds a world from the seed and runs it. Empty: all is well.
 std::string run_payers(uint64_t seed);     // commits and observers
+std::string run_wide(uint64_t seed);       // the same, over many cells
 std::string run_gate(uint64_t seed);       // with operators that seal and open
 std::string run_followers(uint64_t seed);  // with followers, which hold the ring, and readers
 

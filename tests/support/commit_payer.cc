@@ -105,6 +105,35 @@ Outcome Payer::transfer_add(uint32_t from, uint32_t to, uint64_t amount, Extra e
   }
 }
 
+Outcome Payer::spread_set(uint32_t from, uint32_t count, uint64_t amount) {
+  const auto accounts = static_cast<uint32_t>(world_.arena.shape().accounts);
+  const uint64_t taken = (count - 1) * amount;
+  for (;;) {
+    WriteSet set;
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t account = (from + i) % accounts;
+      const CellImage image = read(account);
+      const uint64_t available = image.value[kAvailable];
+      if (i == 0 && available < taken) return Outcome::refused;
+      set.set(world_.arena.account(account), kAvailable, image.version,
+              i == 0 ? available - taken : available + amount, available);
+    }
+    const Outcome outcome = commit(set).outcome;
+    if (is_final(outcome)) return outcome;
+  }
+}
+
+Outcome Payer::spread_add(uint32_t from, uint32_t count, uint64_t amount) {
+  const auto accounts = static_cast<uint32_t>(world_.arena.shape().accounts);
+  WriteSet set;
+  for (uint32_t i = 0; i < count; ++i) {
+    const int64_t delta =
+        i == 0 ? -static_cast<int64_t>((count - 1) * amount) : static_cast<int64_t>(amount);
+    set.add(world_.arena.account((from + i) % accounts), kAvailable, delta, 0, kNoCeiling);
+  }
+  return commit(set).outcome;
+}
+
 Outcome Payer::hold_set(uint32_t account, uint64_t amount) {
   for (;;) {
     WriteSet set;
@@ -159,6 +188,19 @@ Outcome Payer::commit_by_chance() {
       return any_version ? transfer_add(from, to, amount, extra, third)
                          : transfer_set(from, to, amount, extra, third);
   }
+}
+
+bool Payer::do_anything_wide() {
+  Random& random = world_.schedule.random();
+  if (random.one_in(2)) return do_anything();
+  const auto accounts = static_cast<uint32_t>(world_.arena.shape().accounts);
+  const auto from = static_cast<uint32_t>(random.below(accounts));
+  const auto count = static_cast<uint32_t>(5 + random.below(accounts - 4));
+  const uint64_t amount = 1 + random.below(2);
+  const bool any_version = random.below(100) < world_.options.any_percent;
+  const Outcome outcome =
+      any_version ? spread_add(from, count, amount) : spread_set(from, count, amount);
+  return outcome != Outcome::sealed;
 }
 
 bool Payer::do_anything() {

@@ -54,6 +54,9 @@ class Payer {
                                Extra extra = Extra::nothing, uint32_t third = 0);
   commit::Outcome transfer_add(uint32_t from, uint32_t to, uint64_t amount,
                                Extra extra = Extra::nothing, uint32_t third = 0);
+  // From one account to as many after it as to make `count`, `amount` each.
+  commit::Outcome spread_set(uint32_t from, uint32_t count, uint64_t amount);
+  commit::Outcome spread_add(uint32_t from, uint32_t count, uint64_t amount);
   // Within one account: available to held. By two reads of the cell, which may differ.
   commit::Outcome hold_set(uint32_t account, uint64_t amount);
   commit::Outcome hold_add(uint32_t account, uint64_t amount);
@@ -61,6 +64,8 @@ class Payer {
   commit::Outcome record_refusal(uint32_t account, uint64_t amount, uint32_t third);
   // A commit, a read or a look at the log, by chance. False: the gate is shut.
   bool do_anything();
+  // As above, every other commit over five to eight accounts.
+  bool do_anything_wide();
 
   commit::Executor& executor() { return writer_.executor(); }
   commit::CellImage read(uint32_t account);

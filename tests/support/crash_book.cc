@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/child_process.h"
+#include "support/lanes.h"
 
 namespace casbook::test_support {
 namespace {
@@ -39,6 +40,7 @@ BoundedTime::~BoundedTime() {
 }
 
 CrashBook::CrashBook(uint64_t payments, std::chrono::milliseconds window) {
+  begin_slow({kSlow});
   CreateOptions options;
   options.directory = scratch_.path();
   options.accounts = 16;
@@ -79,17 +81,26 @@ Payment CrashBook::narrow(uint64_t number, uint32_t from, uint32_t to) const {
 
 Payment CrashBook::narrow(uint64_t number) const { return narrow(number, 0, 1); }
 
-Payment CrashBook::wide(uint64_t number) const {
+Payment CrashBook::wide(uint64_t number) const { return spread(number, kSlow); }
+
+Payment CrashBook::widest(uint64_t number) const { return spread(number, kPaymentPostingsMax); }
+
+Payment CrashBook::spread(uint64_t number, uint32_t accounts) const {
   Payment payment(id_of(number));
-  payment.debit(accounts_[0], 4);
-  for (uint32_t i = 1; i <= 4; ++i) payment.credit(accounts_[i], 1);
+  payment.debit(accounts_[0], accounts - 1);
+  for (uint32_t i = 1; i < accounts; ++i) payment.credit(accounts_[i], 1);
   return payment;
 }
 
 bool CrashBook::settle(const Payment& payment) {
   const BoundedTime bounded("the retry of a payment");
+  const bool is_slow = payment.posting_count() == kSlow;
+  const uint64_t slow_before = is_slow ? made_slow(*book_) : 0;
   const Result<Receipt> receipt = session_->pay(payment);
   apply(payment);
+  if (is_slow && receipt && !receipt->replayed) {
+    EXPECT_GT(made_slow(*book_), slow_before);
+  }
   if (receipt) return receipt->replayed;
   ADD_FAILURE() << "payment " << payment.id().value.text() << ": " << receipt.error().message();
   return false;

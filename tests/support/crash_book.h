@@ -37,6 +37,7 @@ class CrashBook {
   static constexpr uint32_t kAccounts = 10;  // after the one that money comes from
   static constexpr Amount kFunds = 1'000'000;
   static constexpr uint32_t kSessions = 8;
+  static constexpr uint32_t kSlow = 5;  // accounts of a payment in the slow lane
   static constexpr const char* kName = "book";
 
   // With room for that many payments within the window.
@@ -51,10 +52,12 @@ class CrashBook {
 
   // From now on the same numbers are other payments: two scenarios in one book.
   void begin_series(uint64_t series) { series_ = series; }
-  // The payment of that number: always the same content. Narrow ones move 1 from account 0 to 1,
-  // wide ones 4 from account 0 to 1, 2, 3 and 4 (five accounts: the slow lane).
+  // The payment of that number: always the same content. Narrow ones move 1 from account 0 to 1;
+  // wide ones 4 from account 0 to 1, 2, 3 and 4, in the slow lane, which begin_slow() says to the
+  // engine and settle() demands; the widest 7 from account 0 to 1 up to 7, in the fast lane.
   Payment narrow(uint64_t number) const;
   Payment wide(uint64_t number) const;
+  Payment widest(uint64_t number) const;
   // Between two others of its accounts.
   Payment narrow(uint64_t number, uint32_t from, uint32_t to) const;
 
@@ -71,6 +74,7 @@ class CrashBook {
   void check_log();
   void check_sessions();
   void apply(const Payment& payment);
+  Payment spread(uint64_t number, uint32_t accounts) const;
   PaymentId id_of(uint64_t number) const;
 
   ScratchDirectory scratch_;

@@ -77,7 +77,8 @@ void pay_against_rival(Stage& stage, const Payment& payment, const Payment& riva
 constexpr uint64_t kManyPayments = 300;  // fills blocks, laps the ring, moves the tail
 
 Payment nth_of_many(const Stage& stage, uint64_t i) {
-  return i % 3 == 0 ? stage.book.wide(i) : stage.book.narrow(i);
+  if (i % 3 != 0) return stage.book.narrow(i);
+  return i % 2 == 0 ? stage.book.wide(i) : stage.book.widest(i);
 }
 
 void settle_guarded(Stage& stage, const Payment& payment) {
@@ -367,9 +368,11 @@ void pay_guarded(Stage& stage, const Payment& payment) {
 const std::vector<Scenario>& scenarios() {
   static constexpr auto narrow = [](const Stage& stage) { return stage.book.narrow(1); };
   static constexpr auto wide = [](const Stage& stage) { return stage.book.wide(1); };
+  static constexpr auto widest = [](const Stage& stage) { return stage.book.widest(1); };
   static const std::vector<Scenario> all = {
       pay_scenario("pay_fast", narrow),
       pay_scenario("pay_slow", wide),
+      pay_scenario("pay_widest", widest),
       many_payments(),
       conflict(),
       help_scenario("help_locked", FaultPoint::commit_after_locks, narrow),

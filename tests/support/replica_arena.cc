@@ -1,6 +1,7 @@
 #include "support/replica_arena.h"
 
 #include "log/terms.h"
+#include "support/lanes.h"
 
 namespace casbook::test_support {
 
@@ -30,6 +31,7 @@ CreateOptions busy_options(uint64_t records) {
 
 BusyLeader::BusyLeader(uint64_t records)
     : book(busy_options(records)), replica(book.directory.path(), "book") {
+  begin_slow({6, 8});
   for (int i = 0; i < 8; ++i) accounts.push_back(book.open_with("a" + std::to_string(i), 1000));
   for (int term = 1; term <= 3; ++term) {
     work(2);
@@ -48,6 +50,8 @@ void BusyLeader::work(int rounds) {
     refuse(round);
     pay(20);
   }
+  const auto slow_min = static_cast<uint64_t>(rounds_) * 6;  // three each of pay() and refuse()
+  if (made_slow(book.book) < slow_min) throw std::runtime_error("hardly anything in the slow lane");
 }
 
 void BusyLeader::pay(int count) {
@@ -55,9 +59,11 @@ void BusyLeader::pay(int count) {
     const auto n = static_cast<size_t>(i);
     must(book.session.pay(
         Payment(book.fresh_id()).debit(book.world, 3).credit(accounts[n % accounts.size()], 3)));
-    Payment wide(book.fresh_id());  // more accounts than the fast lane takes
-    wide.debit(book.world, 7);
-    for (size_t a = 0; a < 7; ++a) wide.credit(accounts[a], 1);
+    // Of eight accounts in the slow lane, of seven in the fast one.
+    const size_t others = i % 8 == 0 ? 7 : 6;
+    Payment wide(book.fresh_id());
+    wide.debit(book.world, static_cast<Amount>(others));
+    for (size_t a = 0; a < others; ++a) wide.credit(accounts[a], 1);
     if (i % 4 == 0) must(book.session.pay(wide));
     // A text takes two entries of its bucket.
     if (i % 5 == 0)

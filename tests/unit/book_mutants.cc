@@ -6,6 +6,7 @@
 #include "support/dated_id.h"
 #include "support/id_table.h"
 #include "support/interruption.h"
+#include "support/lanes.h"
 #include "support/schedule.h"
 #include "support/small_book.h"
 
@@ -18,21 +19,25 @@ using base::Mutant;
 
 constexpr int64_t kMinute = 60'000;
 constexpr uint64_t kHome = 5;
+constexpr uint32_t kWide = 5;  // accounts
 
 class Scenario {
  public:
   explicit Scenario(Mutant mutant, std::chrono::milliseconds window = std::chrono::seconds(10))
       : book(options(window)) {
     base::probes.mutant = mutant;
+    begin_slow({kWide});
   }
 
   Payment narrow(const PaymentId& id) { return Payment(id).debit(book.world, 1).credit(a, 1); }
-  // Of the slow lane, where two payments on the same accounts do not conflict.
+  // Of the slow lane, where two payments on the same accounts do not conflict. A scenario that
+  // needs that demands it.
   Payment wide(const PaymentId& id) {
     Payment payment = narrow(id);
     for (const Account account : others) payment.debit(book.world, 1).credit(account, 1);
     return payment;
   }
+  void expect_slow(uint64_t payments) const { EXPECT_GE(made_slow(book.book), payments); }
   Code pay(const Payment& payment) { return code_of(book.session.pay(payment)); }
   bool executes(Session& session, const Payment& payment) {
     const auto paid = session.pay(payment);
@@ -112,6 +117,7 @@ bool guards_the_home(Mutant mutant) {
   });
   const bool second = s.executes(s.book.session, payment);
   EXPECT_TRUE(sleep.has_happened() && first);
+  s.expect_slow(1);
   return !second;
 }
 
@@ -134,6 +140,7 @@ bool guards_the_bucket_behind(Mutant mutant) {
     EXPECT_EQ(schedule.failure(), "");
   }
   EXPECT_TRUE(first);
+  s.expect_slow(1);
   return !second;
 }
 
@@ -166,11 +173,12 @@ bool evicts_by_the_horizon(Mutant mutant) {
   return !s.executes(s.book.session, s.narrow(id));
 }
 
-// A payer sleeps before any of its accesses; meanwhile its id is executed, expires and is evicted. In
-// the slow lane: in the fast one its accounts, read before, give it away.
+// A payer sleeps before any of its accesses; meanwhile its id is executed, expires and is evicted.
+// In the slow lane: in the fast one its accounts, read before, give it away.
 bool reads_the_horizon_after_the_buckets(Mutant mutant) {
   Scenario s(mutant);
   for (uint64_t nth = 1; nth < 500; ++nth) {
+    if (nth > 1) s.expect_slow(nth - 1);
     const Payment payment = s.wide(s.dated_at_home(base::wall_clock_ms()));
     bool first = false;
     Interruption sleep(nth, [&] {

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 #include "support/child_process.h"
+#include "support/lanes.h"
 #include "support/small_book.h"
 
 namespace casbook {
@@ -52,9 +53,10 @@ class Signals : public testing::Test {
     from_ = small_.open_with("from", 1'000'000);
     to_ = small_.open("to");
     for (const char* id : {"a", "b", "c"}) others_.push_back(small_.open(id));
+    begin_slow({4});
   }
 
-  // Narrow or, every third, wide enough for the slow lane. Both take 3 from `from`.
+  // Narrow or, every third, of four accounts in the slow lane. Both take 3 from `from`.
   Payment payment(uint64_t number) const {
     Payment made(payment_id(number));
     made.debit(from_, 3);
@@ -80,6 +82,7 @@ TEST_F(Signals, AStormOfThemDelaysNoPaymentAndLosesNone) {
   }
   EXPECT_GE(interrupts, 200u);
   EXPECT_EQ(paid(), static_cast<Amount>(3 * payments));
+  EXPECT_EQ(made_slow(small_.book), payments / 3);
   EXPECT_TRUE(small_.audit_is_ok());
 }
 
@@ -104,6 +107,7 @@ TEST_F(Signals, AHandlerMayPayWhereverItInterrupts) {
   EXPECT_GE(handled, 200u);
   EXPECT_EQ(refusal, kDone);
   EXPECT_EQ(paid(), static_cast<Amount>(3 * (payments + handled)));
+  EXPECT_GE(made_slow(small_.book), payments / 3 + handled / 3);
   EXPECT_TRUE(small_.audit_is_ok());
 }
 
@@ -138,6 +142,7 @@ TEST_F(Signals, ACallMayBeLeftByLongjmpAnywhere) {
     }
   }
   EXPECT_GT(left, 500u);
+  EXPECT_GT(made_slow(small_.book), left) << "the payments that followed each";
   EXPECT_TRUE(small_.audit_is_ok());
   EXPECT_TRUE(small_.book.check().ok);
 }

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "support/child_process.h"
+#include "support/lanes.h"
 #include "support/random.h"
 #include "support/small_book.h"
 
@@ -22,9 +23,13 @@ using test::Random;
 
 constexpr int64_t kRunNs = 700'000'000;
 constexpr int kPayers = 4;
+constexpr uint32_t kSlow = 5,
+                   kWidest = 8;  // accounts of payments in the slow lane; in the fast one
 
 class Threads : public testing::TestWithParam<bool> {
  protected:
+  Threads() { begin_slow({kSlow}); }
+
   static CreateOptions options() {
     CreateOptions options = small_options();
     options.payments = 250'000;
@@ -60,19 +65,24 @@ class Threads : public testing::TestWithParam<bool> {
   }
   PaymentId next_id() { return payment_id(ids_.fetch_add(1)); }
 
-  // Between the pool's accounts, some over five of them. Counts what was executed.
+  // Between the pool's accounts: two of them, five in the slow lane, or all eight. Counts what was
+  // executed, by accounts.
   void pay_somebody(Session& session, Random& random) {
     Payment payment(next_id());
     const auto amount = static_cast<Amount>(1 + random.below(30));
     if (random.one_in(8)) {
       payment.debit(pool_[random.below(4)], 4 * amount);
       for (size_t to = 4; to < 8; ++to) payment.credit(pool_[to], amount);
+    } else if (random.one_in(8)) {
+      const size_t from = random.below(8);
+      payment.debit(pool_[from], 7 * amount);
+      for (size_t step = 1; step < 8; ++step) payment.credit(pool_[(from + step) % 8], amount);
     } else {
       const size_t from = random.below(8);
       payment.debit(pool_[from], amount).credit(pool_[(from + 1 + random.below(7)) % 8], amount);
     }
     const Code code = code_of(session.pay(payment));
-    if (code == kDone) executed_.fetch_add(1);
+    if (code == kDone) executed_.fetch_add(1), of_width_[payment.posting_count()].fetch_add(1);
     if (code != kDone && code != Code::insufficient_available && code != Code::ceiling_exceeded &&
         code != Code::backpressure && code != Code::payment_window_full) {
       unexpected_.fetch_add(1);
@@ -88,6 +98,12 @@ class Threads : public testing::TestWithParam<bool> {
       sum += amount;
     }
     if (sum != 8 * 1000) unexpected_.fetch_add(1);
+  }
+
+  void expect_both_lanes() {
+    EXPECT_GT(of_width_[kSlow].load(), 0u);
+    EXPECT_GT(of_width_[kWidest].load(), 0u);
+    EXPECT_GE(made_slow(book_.book), of_width_[kSlow].load());
   }
 
   void expect_sound() {
@@ -106,6 +122,7 @@ class Threads : public testing::TestWithParam<bool> {
     return pool;
   }();
   std::atomic<uint64_t> ids_{1'000'000'000}, executed_{0}, unexpected_{0};
+  std::atomic<uint64_t> of_width_[kWidest + 1] = {};
   std::vector<std::thread> threads_;
   int64_t end_ns_ = monotonic_ns() + kRunNs;
 };
@@ -129,6 +146,7 @@ TEST_P(Threads, ConserveMoneyWhileOthersRead) {
   });
   join();
   EXPECT_GT(executed_.load(), 100u);
+  expect_both_lanes();
   expect_sound();
 }
 
@@ -205,6 +223,7 @@ TEST_P(Threads, AreFollowedWithoutAGap) {
   follow();
   EXPECT_EQ(last, book_.book.position().lsn());
   EXPECT_GE(read, executed_.load());
+  expect_both_lanes();
   expect_sound();
 }
 
@@ -243,6 +262,7 @@ TEST_P(Threads, PayUnderLimitsThatChange) {
   });
   join();
   for (const Account account : pool_) EXPECT_GE(book_.available(account), 0);
+  expect_both_lanes();
   expect_sound();
 }
 

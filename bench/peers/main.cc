@@ -2,9 +2,10 @@
 // Prints Markdown; what it is doing meanwhile goes to the standard error.
 //
 //   bench_peers [--tiny | --long] [--memory | --durable] [--only NAME]... [--json FILE]
-//               [--accounts N] [--repeats N] [--seconds S] [--handicap-ns N] [--list]
+//               [--accounts N] [--payments N] [--repeats N] [--seconds S] [--handicap-ns N] [--list]
 //
 //   --only         designs whose name begins so
+//   --payments     ids that a design has room for
 //   --handicap-ns  burnt in each payment of casbook's: whether a comparison notices
 //
 // Servers are those of scripts/peers, by the variables that it prints. With --tiny they are left
@@ -40,6 +41,8 @@ bool take_value(Options& options, const std::string& option, const char* value) 
     options.json = value;
   else if (option == "--accounts")
     effort.accounts_memory = effort.accounts_durable = static_cast<uint32_t>(std::atoi(value));
+  else if (option == "--payments")
+    effort.payments = static_cast<uint64_t>(std::atoll(value));
   else if (option == "--repeats")
     effort.repeats_memory = effort.repeats_durable = static_cast<uint32_t>(std::atoi(value));
   else if (option == "--seconds")

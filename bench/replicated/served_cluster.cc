@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "floor.h"
+#include "served/place.h"
 #include "support/hosts/cluster_config.h"
 
 namespace casbook::bench {
@@ -49,7 +50,7 @@ ServedCluster::ServedCluster(const test_support::Hosts& hosts, const ServedShape
 
 std::string ServedCluster::serve() {
   const std::string log = folder(1) + "/keygen.log";
-  if (!run_to_end({.words = {CASBOOK_COMMAND, "cluster", "keygen", key_file()}, .output = log}))
+  if (!run_to_end({.words = {casbook_command(), "cluster", "keygen", key_file()}, .output = log}))
     return "casbook cluster keygen: " + last_line(log);
   for (uint32_t host = 1; host <= hosts(); ++host) join(host);
   const uint32_t leader = find_leader();
@@ -74,7 +75,7 @@ void ServedCluster::join(uint32_t host) {
 std::string ServedCluster::command(uint32_t host, const std::string& verb,
                                    std::vector<std::string> words) const {
   const std::string log = folder(host) + "/" + verb + ".log";
-  words.insert(words.begin(), {CASBOOK_COMMAND, "cluster", verb, name_});
+  words.insert(words.begin(), {casbook_command(), "cluster", verb, name_});
   const bool is_done =
       run_to_end({.words = words, .output = log, .before = [this, host] { hosts_.enter(host); }});
   return is_done ? "" : verb + ": " + last_line(log);
@@ -113,9 +114,10 @@ std::string ServedCluster::config_of(uint32_t host) const {
 }
 
 void ServedCluster::start_daemon(uint32_t host) {
-  daemons_[host - 1] = Process({.words = {CASBOOK_COMMAND, "serve", folder(host) + "/casbook.toml"},
-                                .output = folder(host) + "/daemon.log",
-                                .before = [this, host] { hosts_.enter(host); }});
+  daemons_[host - 1] =
+      Process({.words = {casbook_command(), "serve", folder(host) + "/casbook.toml"},
+               .output = folder(host) + "/daemon.log",
+               .before = [this, host] { hosts_.enter(host); }});
 }
 
 uint32_t ServedCluster::find_leader() {

@@ -45,4 +45,6 @@ std::string Place::folder(const char* name) const {
   return made;
 }
 
+const char* casbook_command() { return CASBOOK_COMMAND; }
+
 }  // namespace casbook::bench

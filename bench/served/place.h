@@ -25,4 +25,7 @@ class Place {
   pid_t owner_;
 };
 
+// The command `casbook` of this build.
+const char* casbook_command();
+
 }  // namespace casbook::bench

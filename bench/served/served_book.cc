@@ -11,6 +11,7 @@
 #include "arena/arena.h"
 #include "commit/store.h"
 #include "log/log_reader.h"
+#include "served/place.h"
 
 namespace casbook::bench {
 namespace {
@@ -96,7 +97,7 @@ ServedBook::~ServedBook() { lose_arena(); }
 
 std::string ServedBook::serve() {
   ReadySocket ready(folder_ + "/ready");
-  daemon_ = Process({.words = {CASBOOK_COMMAND, "serve", folder_ + "/casbook.toml"},
+  daemon_ = Process({.words = {casbook_command(), "serve", folder_ + "/casbook.toml"},
                      .output = folder_ + "/daemon.log",
                      .environment = {{"NOTIFY_SOCKET", ready.path()}}});
   for (const int64_t until = now_ns() + kReadyNsMax; !ready.was_told();) {
@@ -138,7 +139,7 @@ int ServedBook::stop() {
 }
 
 Command ServedBook::command(const char* subcommand) const {
-  return {.words = {CASBOOK_COMMAND, subcommand, name_}, .output = folder_ + "/command.log"};
+  return {.words = {casbook_command(), subcommand, name_}, .output = folder_ + "/command.log"};
 }
 
 uint64_t ServedBook::record_bytes(Position payment) const {

@@ -19,6 +19,8 @@ struct InjectedClock {
 inline InjectedClock injected_clock;
 #endif
 
+inline constexpr int64_t kNsPerMs = 1'000'000;
+
 inline int64_t to_ns(const timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; }
 
 // The coarse clock: about 4 ns instead of 16, one tick (1 to 4 ms) of resolution.

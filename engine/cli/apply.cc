@@ -34,7 +34,7 @@ constexpr CommandText kApplyText{
 
 constexpr uint64_t kProcessesMax = 256;
 
-struct Arguments {
+struct ApplyArguments {
   std::string book, file, rejects;
   uint64_t processes = std::max(1u, std::thread::hardware_concurrency());
   bool open_accounts = false;
@@ -51,13 +51,14 @@ Result<std::string> read_file(const std::string& path) {
 }
 
 // Attached only while it is asked.
-Result<std::vector<LedgerInfo>> read_ledgers(const Arguments& arguments, const Common& common) {
+Result<std::vector<LedgerInfo>> read_ledgers(const ApplyArguments& arguments,
+                                             const Common& common) {
   auto book = Book::observe(arguments.book, common.directory);
   if (!book) return book.error();
   return book->ledgers();
 }
 
-Result<Plan> prepare(const Arguments& arguments, const Common& common) {
+Result<Plan> prepare(const ApplyArguments& arguments, const Common& common) {
   auto ledgers = read_ledgers(arguments, common);
   if (!ledgers) return ledgers.error();
   auto text = read_file(arguments.file);
@@ -80,7 +81,7 @@ void report_workers(const CrewReport& crew, const ApplySummary& summary) {
                 " rows have no answer: apply the same file again");
 }
 
-ExitCode apply(const Arguments& arguments, const Common& common) {
+ExitCode apply(const ApplyArguments& arguments, const Common& common) {
   if (arguments.processes < 1 || arguments.processes > kProcessesMax)
     return refuse_usage(common, "--processes: expected 1 to " + std::to_string(kProcessesMax));
   RejectsFile rejects(arguments.rejects.empty() ? arguments.file + ".rejects.csv"
@@ -105,7 +106,7 @@ ExitCode apply(const Arguments& arguments, const Common& common) {
 }  // namespace
 
 void add_apply_command(Menu& menu) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ApplyArguments>();
   CLI::App& command = menu.command(menu.root(), kApplyText, [arguments](const Common& common) {
     return apply(*arguments, common);
   });

@@ -10,7 +10,8 @@ namespace {
 constexpr CommandText kBalanceText{
     "balance", "What an account holds",
     "The position is the last commit that changed the account, or the one asked for with --at.\n"
-    "With --linearizable it is one that no acknowledged payment is behind, on whatever host it was\n"
+    "With --linearizable it is one that no acknowledged payment is behind, on whatever host it "
+    "was\n"
     "made, and that is never undone: a majority of the cluster is asked who leads.\n"
     "\n"
     "Examples:\n"
@@ -18,7 +19,7 @@ constexpr CommandText kBalanceText{
     "  casbook balance demo alice --json\n"
     "  casbook balance demo alice --at 281474976710700"};
 
-struct Arguments {
+struct BalanceArguments {
   std::string book, account;
   Position at;
   bool is_linearizable = false;
@@ -32,7 +33,7 @@ Result<Balance> read_balance(const Book& book, Account account, Position at) {
   return balances->front();
 }
 
-ExitCode show_balance(const Arguments& arguments, const Common& common) {
+ExitCode show_balance(const BalanceArguments& arguments, const Common& common) {
   auto book = arguments.is_linearizable ? Book::attach(arguments.book, common.directory)
                                         : Book::observe(arguments.book, common.directory);
   if (!book) return refuse(common, book.error());
@@ -67,7 +68,7 @@ Json balance_json(const Names::Known& account, const Balance& balance) {
 }
 
 void add_balance_command(Menu& menu) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BalanceArguments>();
   CLI::App& command = menu.command(menu.root(), kBalanceText, [arguments](const Common& common) {
     return show_balance(*arguments, common);
   });

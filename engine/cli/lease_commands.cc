@@ -37,7 +37,7 @@ constexpr CommandText kListText{"list", "Leases that are held",
                                 "  casbook lease list demo\n"
                                 "  casbook lease list demo --json"};
 
-struct Arguments {
+struct LeaseArguments {
   std::string book, name;
   Position token;
   AcquireOptions options{.detached = true};
@@ -56,7 +56,7 @@ Json grant_json(const std::string& name, const Grant& grant) {
           {"replayed", grant.replayed}};
 }
 
-ExitCode acquire(const Arguments& arguments, const Common& common) {
+ExitCode acquire(const LeaseArguments& arguments, const Common& common) {
   auto writer = open_writer(arguments.book, common);
   if (!writer) return refuse(common, writer.error());
   const AcquireOptions& options = arguments.options;
@@ -67,7 +67,7 @@ ExitCode acquire(const Arguments& arguments, const Common& common) {
   return ExitCode::done;
 }
 
-ExitCode renew(const Arguments& arguments, const Common& common) {
+ExitCode renew(const LeaseArguments& arguments, const Common& common) {
   auto writer = open_writer(arguments.book, common);
   if (!writer) return refuse(common, writer.error());
   auto grant = writer->session.renew(lease_by_name(writer->book, arguments.name, arguments.token),
@@ -77,7 +77,7 @@ ExitCode renew(const Arguments& arguments, const Common& common) {
   return ExitCode::done;
 }
 
-ExitCode release(const Arguments& arguments, const Common& common) {
+ExitCode release(const LeaseArguments& arguments, const Common& common) {
   auto writer = open_writer(arguments.book, common);
   if (!writer) return refuse(common, writer.error());
   auto released =
@@ -122,7 +122,7 @@ ExitCode list(const std::string& name, const Common& common) {
 
 template <class Run>
 CLI::App& add_on_lease(Menu& menu, CLI::App& group, const CommandText& text,
-                       const std::shared_ptr<Arguments>& arguments, Run run) {
+                       const std::shared_ptr<LeaseArguments>& arguments, Run run) {
   CLI::App& command = menu.command(
       group, text, [arguments, run](const Common& common) { return run(*arguments, common); });
   add_book(command, arguments->book);
@@ -132,19 +132,19 @@ CLI::App& add_on_lease(Menu& menu, CLI::App& group, const CommandText& text,
   return command;
 }
 
-void add_token(CLI::App& command, Arguments& arguments) {
+void add_token(CLI::App& command, LeaseArguments& arguments) {
   add_position(command, "--token", arguments.token, "Token of the grant")
       ->required()
       ->type_name("TOKEN");
 }
 
-void add_ttl(CLI::App& command, Arguments& arguments) {
+void add_ttl(CLI::App& command, LeaseArguments& arguments) {
   add_duration(command, "--ttl", arguments.options.ttl, "How long it is kept, 1ms to 24h")
       ->required();
 }
 
 void add_acquire(Menu& menu, CLI::App& group) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LeaseArguments>();
   AcquireOptions& options = arguments->options;
   CLI::App& command = add_on_lease(menu, group, kAcquireText, arguments, acquire);
   add_ttl(command, *arguments);
@@ -165,11 +165,11 @@ Lease lease_by_name(const Book& book, const std::string& name, Position token) {
 void add_lease_commands(Menu& menu) {
   CLI::App& group = menu.group("lease", "Leases: acquire, renew, release, list");
   add_acquire(menu, group);
-  auto renewal = std::make_shared<Arguments>();
+  auto renewal = std::make_shared<LeaseArguments>();
   CLI::App& renew_command = add_on_lease(menu, group, kRenewText, renewal, renew);
   add_token(renew_command, *renewal);
   add_ttl(renew_command, *renewal);
-  auto end = std::make_shared<Arguments>();
+  auto end = std::make_shared<LeaseArguments>();
   add_token(add_on_lease(menu, group, kReleaseText, end, release), *end);
   auto book = std::make_shared<std::string>();
   CLI::App& list_command =

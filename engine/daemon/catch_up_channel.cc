@@ -19,7 +19,7 @@ using replicate::SealedStream;
 
 namespace {
 
-constexpr int kSliceMs = 50;
+constexpr int kPollMs = 50;
 
 Error broken(const char* call, int error_number) {
   return {
@@ -43,7 +43,7 @@ struct Waiting {
       const int64_t left_ms = (until_ns - base::monotonic_ns()) / 1'000'000;
       if (left_ms < 0) return broken("wait", ETIMEDOUT);
       pollfd ready{fd, events, 0};
-      const int count = poll(&ready, 1, static_cast<int>(std::min<int64_t>(left_ms + 1, kSliceMs)));
+      const int count = poll(&ready, 1, static_cast<int>(std::min<int64_t>(left_ms + 1, kPollMs)));
       if (count < 0 && errno != EINTR) return broken("poll", errno);
       if (count > 0) return {};
     }

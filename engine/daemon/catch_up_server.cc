@@ -16,8 +16,8 @@ using arena::OsFile;
 
 namespace {
 
-constexpr int kSliceMs = 50;
-constexpr int kNice = 10;  // payments come first
+constexpr int kWaitMs = 50;
+constexpr int kServerNice = 10;  // payments come first
 // Clients in their handshake beside those who are given a copy.
 constexpr size_t kConnectionsMore = 4;
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -39,7 +39,7 @@ class Throttle {
       const int64_t left = due_ns - base::monotonic_ns();
       if (left <= 0) return;
       std::this_thread::sleep_for(
-          std::chrono::nanoseconds(std::min<int64_t>(left, kSliceMs * 1'000'000)));
+          std::chrono::nanoseconds(std::min<int64_t>(left, kWaitMs * 1'000'000)));
     }
   }
 
@@ -73,7 +73,7 @@ Result<std::unique_ptr<CatchUpServer>> CatchUpServer::open(const CatchUpServerOp
   auto acceptor = Acceptor::begin(
       std::move(listening),
       {.connections_max = options.clients_max + kConnectionsMore,
-       .nice = kNice,
+       .nice = kServerNice,
        .turned_away = [raw] { raw->count([](Counts& counts) { ++counts.refused; }); }},
       [raw](OsFile socket, const MustStop& must_stop) {
         raw->serve(std::move(socket), must_stop);

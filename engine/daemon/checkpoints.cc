@@ -17,7 +17,7 @@ namespace casbook::daemon {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{1};
-constexpr int kNice = 10;
+constexpr int kWriterNice = 10;
 
 }  // namespace
 
@@ -58,7 +58,7 @@ void Checkpoints::begin(std::function<void()> work) {
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     // Of this thread alone, on Linux: payments and the journal come first.
-    (void)setpriority(PRIO_PROCESS, 0, kNice);
+    (void)setpriority(PRIO_PROCESS, 0, kWriterNice);
     work();
     const std::lock_guard lock(mutex_);
     running_ = false;

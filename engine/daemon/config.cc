@@ -12,6 +12,7 @@
 #include "arena/arena.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
+#include "base/error.h"
 #include "base/file_rights.h"
 #include "base/quote.h"
 #include "daemon/loopback_address.h"
@@ -22,6 +23,7 @@ namespace casbook::daemon {
 
 namespace {
 
+using base::bad_argument;
 using std::chrono::milliseconds;
 
 constexpr size_t kFileBytesMax = 1 << 20;
@@ -360,14 +362,12 @@ MaybeFault find_fault(const Config& config) {
   return std::nullopt;
 }
 
-Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = std::move(detail)}; }
-
 // "FILE:LINE: key: what", the line only where the key stands in the file.
 Error fault_in(const std::string& path, const toml::table& file, const Fault& fault) {
   std::string where = path;
   if (const toml::node* node = file.at_path(fault.key).node())
     where += ":" + std::to_string(node->source().begin.line);
-  return bad(where + ": " + fault.key + ": " + fault.what);
+  return bad_argument(where + ": " + fault.key + ": " + fault.what);
 }
 
 Result<std::string> read_file(const std::string& path) {
@@ -381,7 +381,7 @@ Result<std::string> read_file(const std::string& path) {
     if (bytes == 0) return content;
     content.append(piece, static_cast<size_t>(bytes));
     if (content.size() > kFileBytesMax)
-      return bad(path + ": expected a configuration, got more than 1 MiB");
+      return bad_argument(path + ": expected a configuration, got more than 1 MiB");
   }
 }
 
@@ -398,13 +398,13 @@ Result<Config> read_config(const std::string& path) {
     if (fault) return fault_in(path, file, *fault);
     return config;
   } catch (const toml::parse_error& error) {
-    return bad(path + ":" + std::to_string(error.source().begin.line) + ": " +
-               std::string(error.description()));
+    return bad_argument(path + ":" + std::to_string(error.source().begin.line) + ": " +
+                        std::string(error.description()));
   }
 }
 
 Result<void> check_config(const Config& config) {
-  if (const auto fault = find_fault(config)) return bad(fault->key + ": " + fault->what);
+  if (const auto fault = find_fault(config)) return bad_argument(fault->key + ": " + fault->what);
   return {};
 }
 

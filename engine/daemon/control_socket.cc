@@ -11,10 +11,12 @@
 #include <sys/un.h>
 
 #include "arena/arena.h"
+#include "base/error.h"
 
 namespace casbook::daemon {
 
 using arena::OsFile;
+using base::bad_argument;
 
 namespace {
 
@@ -88,8 +90,6 @@ Json refusal(const Error& error) {
           {"detail", error.detail}};
 }
 
-Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = std::move(detail)}; }
-
 }  // namespace
 
 // --- commands ------------------------------------------------------------------------------------
@@ -97,13 +97,13 @@ Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = st
 std::string ControlCommands::answer(const std::string& line, const MustStop& must_stop) const {
   const Json request = Json::parse(line, nullptr, false);
   if (!request.is_object() || !request.contains("command") || !request["command"].is_string())
-    return line_of(refusal(bad("expected a line like {\"command\": \"NAME\"}")));
+    return line_of(refusal(bad_argument("expected a line like {\"command\": \"NAME\"}")));
   const auto& name = request["command"].get_ref<const std::string&>();
   const auto found = handlers_.find(name);
   if (found == handlers_.end()) {
     std::string known;
     for (const auto& [each, handler] : handlers_) known += (known.empty() ? "" : ", ") + each;
-    return line_of(refusal(bad("command: expected one of " + known)));
+    return line_of(refusal(bad_argument("command: expected one of " + known)));
   }
   Result<Json> done = found->second(request, must_stop);
   if (!done) return line_of(refusal(done.error()));
@@ -164,7 +164,8 @@ ControlSocket::~ControlSocket() {
 void ControlSocket::serve(const OsFile& socket, const Acceptor::MustStop& must_stop) const {
   const auto line = read_line(socket, kLineBytesMax, now_ms() + kPatienceMs);
   if (!line) return;
-  const std::string answer = commands_.answer(*line, must_stop);  // may take as long as it was asked to
+  const std::string answer =
+      commands_.answer(*line, must_stop);  // may take as long as it was asked to
   (void)write_all(socket, answer, now_ms() + kPatienceMs);
 }
 

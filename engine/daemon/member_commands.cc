@@ -4,11 +4,13 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/quote.h"
 #include "replicate/udp_address.h"
 
 namespace casbook::daemon {
 
+using base::bad_argument;
 using replicate::Configuration;
 using replicate::MemberRequest;
 using replicate::Server;
@@ -19,8 +21,6 @@ namespace {
 
 constexpr uint64_t kTimeoutMsDefault = 60'000, kTimeoutMsMax = 24ull * 3'600'000;
 constexpr std::chrono::milliseconds kLook{2};
-
-Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = std::move(detail)}; }
 
 // Where the field is missing, `otherwise`; nothing: it is something else than a whole number.
 std::optional<uint64_t> number_in(const Json& request, const char* field, uint64_t otherwise) {
@@ -34,20 +34,20 @@ Result<MemberRequest> request_of(Kind kind, const Json& request) {
   MemberRequest asked{.kind = kind};
   const auto id = number_in(request, "id", 0);
   if (!id || (*id == 0 && kind != Kind::transfer))
-    return bad("id: expected the number of a node, 1 or more");
+    return bad_argument("id: expected the number of a node, 1 or more");
   asked.id = *id;
   const auto timeout_ms = number_in(request, "timeout_ms", kTimeoutMsDefault);
   if (!timeout_ms || *timeout_ms > kTimeoutMsMax)
-    return bad("timeout_ms: expected up to " + std::to_string(kTimeoutMsMax));
+    return bad_argument("timeout_ms: expected up to " + std::to_string(kTimeoutMsMax));
   asked.until_ns = base::monotonic_ns() + static_cast<int64_t>(*timeout_ms) * 1'000'000;
   if (kind != Kind::add) return asked;
   const auto address = request.find("address");
   if (address == request.end() || !address->is_string())
-    return bad("address: expected one like \"10.0.0.4:7400\"");
+    return bad_argument("address: expected one like \"10.0.0.4:7400\"");
   asked.address = address->get<std::string>();
   if (!replicate::parse_udp_address("", asked.address))
-    return bad("ADDRESS: expected an IPv4 address with a port, like 10.0.0.4:7400, got " +
-               base::quoted(asked.address));
+    return bad_argument("ADDRESS: expected an IPv4 address with a port, like 10.0.0.4:7400, got " +
+                        base::quoted(asked.address));
   if (const auto standby = request.find("standby"); standby != request.end())
     asked.stays_standby = *standby == Json(true);
   return asked;

@@ -2,18 +2,16 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "daemon/introduction.h"
 #include "journal/entry_reader.h"
 
 namespace casbook::daemon {
 
+using base::error_of;
 using replicate::RaftLog;
 
 namespace {
-
-Error error_of(Code code, std::string detail) {
-  return {.code = code, .detail = std::move(detail)};
-}
 
 // An older program's directory has none yet.
 Result<journal::JournalState> with_storage_id(journal::Storage& storage,

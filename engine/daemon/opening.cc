@@ -5,6 +5,7 @@
 #include "api/book_impl.h"
 #include "api/plan.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/findings.h"
 #include "commit/check.h"
 #include "commit/executor.h"
@@ -18,14 +19,12 @@
 
 namespace casbook::daemon {
 
+using base::error_of;
+
 namespace {
 
 // 64 MiB in some 200 ms.
 constexpr std::chrono::microseconds kPreparePause{500};
-
-Error error_of(Code code, std::string detail) {
-  return {.code = code, .detail = std::move(detail)};
-}
 
 class Opening {
  public:

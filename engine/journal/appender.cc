@@ -24,22 +24,22 @@ constexpr uint64_t kSyncToken = uint64_t{1} << 63;
 constexpr size_t kCompletionsMax = 16;
 constexpr uint64_t kZerosBytes = 256 << 10;
 
-struct FreeMemory {
-  void operator()(std::byte* memory) const { std::free(memory); }
-};
-using Memory = std::unique_ptr<std::byte, FreeMemory>;
-
-Memory aligned_memory(uint64_t bytes) {
-  Memory memory(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, bytes)));
-  CASBOOK_ASSERT(memory);
-  std::memset(memory.get(), 0, bytes);
-  return memory;
-}
-
 }  // namespace
 
 // Room for one write: entries, each padded to whole blocks.
 struct Appender::Buffer {
+  struct FreeMemory {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  using Memory = std::unique_ptr<std::byte, FreeMemory>;
+
+  static Memory aligned_memory(uint64_t bytes) {
+    Memory memory(static_cast<std::byte*>(std::aligned_alloc(kBlockBytes, bytes)));
+    CASBOOK_ASSERT(memory);
+    std::memset(memory.get(), 0, bytes);
+    return memory;
+  }
+
   Memory memory = aligned_memory(kEntryBytesMax);
   uint64_t bytes = 0;  // of finished entries, padded
   bool is_free = true;
@@ -135,7 +135,7 @@ Result<void> Appender::prepare_spare() {
   base::fault_point(FaultPoint::segment_after_create);  // S1
   const auto fill = [&]() -> Result<void> {
     if (auto done = (*file)->allocate(options_.segment_bytes); !done) return done;
-    const Memory zeros = aligned_memory(kZerosBytes);
+    const Buffer::Memory zeros = Buffer::aligned_memory(kZerosBytes);
     for (uint64_t at = 0; at < options_.segment_bytes; at += kZerosBytes) {
       const uint64_t bytes = std::min(kZerosBytes, options_.segment_bytes - at);
       if (auto done = (*file)->write(at, {zeros.get(), bytes}); !done) return done;

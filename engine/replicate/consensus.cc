@@ -16,11 +16,11 @@ Error error_of(int status) {
     case kRaftShimNotLeader:
       return {.code = Code::not_leader, .detail = {}};
     case kRaftShimChangePending:
-      return bad("change of configuration: the one before it is not committed yet");
+      return bad_argument("change of configuration: the one before it is not committed yet");
     case kRaftShimContradiction:
       return contradiction("a committed entry of this node's log differs from the leader's");
     default:
-      return bad("consensus refuses this");
+      return bad_argument("consensus refuses this");
   }
 }
 
@@ -170,9 +170,10 @@ Result<Update> Consensus::submit(EntryPtr entry, int64_t now_ms) {
 // this term is committed.
 Result<void> Consensus::Impl::check_change(const LogEntry& entry) const {
   if (const auto sound = decode_configuration(entry.body); !sound)
-    return bad("change: " + sound.error().detail);
+    return bad_argument("change: " + sound.error().detail);
   const bool is_begun = terms.of(commit) == term() || mutated(Mutant::consensus_change_early);
-  if (!is_begun) return bad("change of configuration: no entry of this term is committed yet");
+  if (!is_begun)
+    return bad_argument("change of configuration: no entry of this term is committed yet");
   const bool is_over = changes.back().index <= commit || mutated(Mutant::consensus_changes_overlap);
   return is_over ? Result<void>() : error_of(kRaftShimChangePending);
 }
@@ -181,7 +182,7 @@ Result<Update> Consensus::transfer(uint64_t to, int64_t now_ms) {
   RaftShimUpdate update;
   const int status = raft_shim_transfer(impl_->shim, to, static_cast<uint64_t>(now_ms), &update);
   if (status == kRaftShimInvalid)
-    return bad("transfer: node " + std::to_string(to) + " is no other voter");
+    return bad_argument("transfer: node " + std::to_string(to) + " is no other voter");
   Update out;
   if (const auto taken = impl_->take(status, update, {}, now_ms, out); !taken) return taken.error();
   return out;
@@ -191,7 +192,8 @@ Result<Update> Consensus::compacted(uint64_t index, int64_t now_ms) {
   Impl& impl = *impl_;
   if (index <= impl.terms.base_index()) return Update{};
   if (index > std::min(impl.commit, impl.stored))
-    return bad("compacted: entry " + std::to_string(index) + " is not committed and on disk");
+    return bad_argument("compacted: entry " + std::to_string(index) +
+                        " is not committed and on disk");
   RaftShimUpdate update;
   const int status = raft_shim_compacted(impl.shim, index, impl.terms.of(index),
                                          static_cast<uint64_t>(now_ms), &update);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/probe.h"
 #include "replicate/consensus.h"
 #include "replicate/raft_entries.h"
@@ -13,10 +14,8 @@
 
 namespace casbook::replicate {
 
-// bad_argument: no node that follows the rules says or asks for this.
-inline Error bad(std::string what) {
-  return {.code = Code::bad_argument, .detail = std::move(what)};
-}
+using base::bad_argument;  // no node that follows the rules says or asks for this
+
 // damaged: what this node has cannot be.
 inline Error contradiction(std::string what) {
   return {.code = Code::damaged, .detail = std::move(what)};

@@ -10,16 +10,16 @@ using base::mutated;
 
 Result<void> Consensus::Impl::check_append(const AppendEntries& m) const {
   if ((m.prev_index == 0) != (m.prev_term == 0) || m.prev_term > m.term)
-    return bad("AppendEntries: index and term before its entries do not fit");
+    return bad_argument("AppendEntries: index and term before its entries do not fit");
   if (m.term == term() && leads())
-    return bad("AppendEntries: from another leader of term " + std::to_string(m.term));
+    return bad_argument("AppendEntries: from another leader of term " + std::to_string(m.term));
   uint64_t index = m.prev_index, last_term = m.prev_term;
   for (const EntryPtr& entry : m.entries) {
     if (entry->index != ++index || entry->term < last_term || entry->term == 0 ||
         entry->term > m.term)
-      return bad("AppendEntries: index or term of entry " + std::to_string(entry->index));
+      return bad_argument("AppendEntries: index or term of entry " + std::to_string(entry->index));
     if (is_change(entry) && !decode_configuration(entry->body))
-      return bad("AppendEntries: entry " + std::to_string(index) + " is no configuration");
+      return bad_argument("AppendEntries: entry " + std::to_string(index) + " is no configuration");
     last_term = entry->term;
   }
   return {};
@@ -27,14 +27,14 @@ Result<void> Consensus::Impl::check_append(const AppendEntries& m) const {
 
 // libraft asserts what is checked here; Debian's build of it has no asserts.
 Result<void> Consensus::Impl::check_message(uint64_t from, const Message& message) const {
-  if (from == 0 || from == node) return bad("message: from node " + std::to_string(from));
+  if (from == 0 || from == node) return bad_argument("message: from node " + std::to_string(from));
   if (term_of(message) == 0 || term_of(message) > kTermMax)
-    return bad("message: of term " + std::to_string(term_of(message)));
+    return bad_argument("message: of term " + std::to_string(term_of(message)));
   if (const auto* append = std::get_if<AppendEntries>(&message)) return check_append(*append);
   if (const auto* vote = std::get_if<VoteRequest>(&message); vote && vote->candidate != from)
-    return bad("VoteRequest: for node " + std::to_string(vote->candidate) + " from node " +
-               std::to_string(from));
-  if (!is_of_raft(message)) return bad("message: not for consensus");
+    return bad_argument("VoteRequest: for node " + std::to_string(vote->candidate) + " from node " +
+                        std::to_string(from));
+  if (!is_of_raft(message)) return bad_argument("message: not for consensus");
   return {};
 }
 

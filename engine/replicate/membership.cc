@@ -2,17 +2,18 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace casbook::replicate {
 
 namespace {
 
+using base::bad_argument;
 using Kind = MemberRequest::Kind;
 using Step = MembershipStep;
 
 constexpr size_t kWaitingMax = 16;
 constexpr size_t kAnswersMax = 64;
-
-Error bad(std::string what) { return {.code = Code::bad_argument, .detail = std::move(what)}; }
 
 std::string node(uint64_t id) { return "node " + std::to_string(id); }
 
@@ -25,8 +26,8 @@ std::string members_of(const Configuration& configuration) {
 }
 
 Error no_member(uint64_t id, const Configuration& configuration) {
-  return bad("ID " + std::to_string(id) + ": expected a member, one of " +
-             members_of(configuration));
+  return bad_argument("ID " + std::to_string(id) + ": expected a member, one of " +
+                      members_of(configuration));
 }
 
 bool has_nearly_all(uint64_t id, const MembershipView& view) {
@@ -47,8 +48,9 @@ Result<Configuration> added(const MemberRequest& request, Configuration configur
   const ServerRole role = request.stays_standby ? ServerRole::standby : ServerRole::joining;
   if (const Server* known = configuration.find(request.id)) {
     if (known->address == request.address) return configuration;
-    return bad("ID " + std::to_string(request.id) + ": " + node(request.id) + " is a member at " +
-               known->address + "; expected another id, or remove it first");
+    return bad_argument("ID " + std::to_string(request.id) + ": " + node(request.id) +
+                        " is a member at " + known->address +
+                        "; expected another id, or remove it first");
   }
   const auto behind = std::ranges::find_if(
       configuration.servers, [&](const Server& server) { return server.id > request.id; });
@@ -77,17 +79,17 @@ Result<Configuration> changed_by(const MemberRequest& request, const Configurati
   if (request.kind == Kind::transfer) {
     if (request.id == 0 || configuration.has_voter(request.id)) return configuration;
     if (!server) return no_member(request.id, configuration);
-    return bad("ID " + std::to_string(request.id) + ": expected a voter, and " + node(request.id) +
-               " is a stand-by");
+    return bad_argument("ID " + std::to_string(request.id) + ": expected a voter, and " +
+                        node(request.id) + " is a stand-by");
   }
   if (!server) return no_member(request.id, configuration);
   if (request.kind == Kind::promote) return with_role(configuration, request.id, ServerRole::voter);
   Configuration less = configuration;
   std::erase_if(less.servers, [&](const Server& other) { return other.id == request.id; });
   if (const auto sound = check(less); !sound)
-    return bad("ID " + std::to_string(request.id) + ": without it the cluster has " +
-               std::to_string(less.voters()) + " voters; expected " + std::to_string(kVotersMin) +
-               " at least");
+    return bad_argument("ID " + std::to_string(request.id) + ": without it the cluster has " +
+                        std::to_string(less.voters()) + " voters; expected " +
+                        std::to_string(kVotersMin) + " at least");
   return less;
 }
 

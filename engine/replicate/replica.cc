@@ -2,19 +2,17 @@
 
 #include <cstring>
 
+#include "base/error.h"
 #include "log/log_reader.h"
 #include "log/terms.h"
 #include "replicate/record_plan.h"
 
 namespace casbook::replicate {
 
+using base::error_of;
 using commit::Outcome;
 
 namespace {
-
-Error error_of(Code code, std::string detail) {
-  return {.code = code, .detail = std::move(detail)};
-}
 
 std::string name_of(Position position) {
   return "record of term " + std::to_string(position.term()) + ", lsn " +

@@ -3,16 +3,17 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/probe.h"
 #include "base/trace.h"
 
 namespace casbook::replicate {
 
+using base::kNsPerMs;
 using base::Mutant;
 
 namespace {
 
-constexpr int64_t kNsPerMs = 1'000'000;
 // While so many entries are on their way, few records wait for an answer and share the next entry.
 constexpr uint64_t kEntriesUnderWay = 2;
 constexpr uint64_t kRecordsWorthAnEntry = 64;

@@ -1,12 +1,14 @@
 // Proof that this node leads: rounds of questions that a majority answers.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "replicate/replicator.h"
 
 namespace casbook::replicate {
 
+using base::kNsPerMs;
+
 namespace {
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr size_t kRoundsKept = 256;
 }  // namespace
 

@@ -11,19 +11,19 @@
 #include <sys/eventfd.h>
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "replicate/udp_address.h"
 
 namespace casbook::replicate {
 
 using arena::OsFile;
+using base::bad_argument;
 
 namespace {
 
 constexpr uint32_t kIpAndUdpBytes = 28;
 constexpr uint32_t kMtuMin = 576, kMtuMax = 65'535;
 constexpr int kTimeToLive = 1;  // a group of one network segment: routers do not pass it on
-
-Error bad(std::string detail) { return {.code = Code::bad_argument, .detail = std::move(detail)}; }
 
 template <class T>
 Result<void> set_option(const OsFile& socket, int level, int option, const T& value,
@@ -110,8 +110,8 @@ void UdpBatch::add(std::span<const std::byte> message, size_t datagram_bytes) {
 Result<std::unique_ptr<UdpNetwork>> UdpNetwork::open(const UdpOptions& options) {
   std::unique_ptr<UdpNetwork> network(new UdpNetwork);
   if (options.mtu < kMtuMin || options.mtu > kMtuMax)
-    return bad("mtu " + std::to_string(options.mtu) + ": expected " + std::to_string(kMtuMin) +
-               " to " + std::to_string(kMtuMax));
+    return bad_argument("mtu " + std::to_string(options.mtu) + ": expected " +
+                        std::to_string(kMtuMin) + " to " + std::to_string(kMtuMax));
   network->datagram_bytes_ = options.mtu - kIpAndUdpBytes;
   auto address = parse_udp_address("address", options.address);
   if (!address) return address.error();
@@ -119,7 +119,7 @@ Result<std::unique_ptr<UdpNetwork>> UdpNetwork::open(const UdpOptions& options) 
     auto parsed = parse_udp_address("address of node " + std::to_string(peer.node), peer.address);
     if (!parsed) return parsed.error();
     if (!network->peers_.emplace(peer.node, *parsed).second)
-      return bad("node " + std::to_string(peer.node) + " is named twice");
+      return bad_argument("node " + std::to_string(peer.node) + " is named twice");
   }
   if (auto opened = network->open_unicast(*address); !opened) return opened.error();
   if (options.is_multicast)
@@ -153,7 +153,7 @@ Result<void> UdpNetwork::open_group(const UdpOptions& options, const sockaddr_in
   if (is_named && !options.interface.empty()) {
     membership.imr_ifindex = static_cast<int>(if_nametoindex(options.interface.c_str()));
     if (membership.imr_ifindex == 0)
-      return bad("interface \"" + options.interface + "\": there is no such interface");
+      return bad_argument("interface \"" + options.interface + "\": there is no such interface");
   }
   group_ = new_socket();
   if (!group_.is_open()) return arena::os_error(errno, "open", "a UDP socket");
@@ -209,8 +209,7 @@ void UdpNetwork::multicast(std::span<const std::byte> datagram) {
 }
 
 void UdpNetwork::unicast(uint64_t node, std::span<const std::byte> datagram) {
-  if (const auto found = peers_.find(node); found != peers_.end())
-    enqueue(found->second, datagram);
+  if (const auto found = peers_.find(node); found != peers_.end()) enqueue(found->second, datagram);
 }
 
 void UdpNetwork::set_peer(uint64_t node, std::string_view address) {

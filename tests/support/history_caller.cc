@@ -96,6 +96,8 @@ CallEnd HistoryCaller::end_of(const Error& error) {
       return CallEnd::unknown;
     default:
       must_look_anew_ = true;
+      // Where nobody asks who leads, a host may not have heard of the accounts yet.
+      if (options_.is_unconfirmed && error.code == Code::account_missing) return CallEnd::unknown;
       if (error.code == Code::book_moved || error.code == Code::book_missing)
         return CallEnd::unknown;
       ++world_.unexpected;

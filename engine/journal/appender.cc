@@ -29,7 +29,7 @@ constexpr uint64_t kZerosBytes = 256 << 10;
 // Room for one write: entries, each padded to whole blocks.
 struct Appender::Buffer {
   struct FreeMemory {
-    void operator()(std::byte* memory) const { std::free(memory); }
+    void operator()(std::byte* taken) const { std::free(taken); }
   };
   using Memory = std::unique_ptr<std::byte, FreeMemory>;
 

@@ -17,7 +17,7 @@ struct Effort {
   uint32_t accounts_memory = 1'000'000, accounts_durable = 100'000, accounts_hot = 16;
   uint64_t payments = 4'000'000;  // ids that a design holds
   uint32_t repeats_memory = 9, repeats_durable = 3;
-  double seconds_memory = 0.12, seconds_durable = 0.6;  // of a round
+  double seconds_memory = 0.12, seconds_durable = 0.4;  // of a round
   int64_t handicap_ns = 0;                              // burnt in each payment of casbook's
   const char* form = "short";
 

@@ -205,13 +205,13 @@ TEST_F(Switch, IsolatesAHost) {
 }
 
 TEST_F(Switch, DelaysByAsMuchAsItIsTold) {
-  wire().set(1, 2, {.delay_us = 500'000});  // more than a busy machine adds
+  wire().set(1, 2, {.delay_us = 20'000});
   send(1, kGroup, 100);
   EXPECT_EQ(received(2, 100), 100u);
   EXPECT_EQ(received(3, 100), 100u);
-  EXPECT_GE(mailbox_of(2).least_ns, 500'000'000);
-  EXPECT_LT(mailbox_of(2).least_ns, 2'500'000'000);
-  EXPECT_LT(mailbox_of(3).least_ns, 500'000'000);
+  EXPECT_GE(mailbox_of(2).least_ns, 20'000'000);
+  EXPECT_LT(mailbox_of(2).least_ns, 100'000'000);
+  EXPECT_LT(mailbox_of(3).least_ns, 20'000'000);
   EXPECT_EQ(mailbox_of(2).overtaken, 0u);
 }
 

@@ -255,7 +255,7 @@ std::string end_sleeps_for_a_lap() {
   return stage.end();
 }
 
-constexpr Scenario kScenarios[] = {
+constexpr Scenario kCommitScenarios[] = {
     {"mixed_versions", mixed_versions},
     {"late_lock_of_recycled_instance", late_lock_of_recycled_instance},
     {"late_lock_of_guarded_cell", late_lock_of_guarded_cell},
@@ -275,6 +275,6 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> commit_scenarios() { return kScenarios; }
+std::span<const Scenario> commit_scenarios() { return kCommitScenarios; }
 
 }  // namespace casbook::test

@@ -16,10 +16,6 @@
 
 namespace casbook::test {
 
-namespace {
-
-constexpr size_t kStackBytes = 256 * 1024;
-
 // What AddressSanitizer has to know of a change of stacks.
 struct StackNote {
   void* fake_outside = nullptr;
@@ -27,6 +23,10 @@ struct StackNote {
   const void* bottom_outside = nullptr;
   size_t bytes_outside = 0;
 };
+
+namespace {
+
+constexpr size_t kStackBytes = 256 * 1024;
 
 #if defined(__SANITIZE_ADDRESS__)
 void note_new(std::byte* stack) { __asan_unpoison_memory_region(stack, kStackBytes); }

@@ -331,7 +331,7 @@ std::string marks_beside_a_held_ring() {
   return stage.end();
 }
 
-constexpr Scenario kScenarios[] = {
+constexpr Scenario kFollowerScenarios[] = {
     {"registers_while_writers_run", registers_while_writers_run},
     {"retention_is_never_cached", retention_is_never_cached},
     {"registers_while_another_releases", registers_while_another_releases},
@@ -348,6 +348,6 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> follower_scenarios() { return kScenarios; }
+std::span<const Scenario> follower_scenarios() { return kFollowerScenarios; }
 
 }  // namespace casbook::test

@@ -197,7 +197,7 @@ std::string applier_and_promotion() {
   return stage.end();
 }
 
-constexpr Scenario kScenarios[] = {
+constexpr Scenario kGateScenarios[] = {
     {"seal_beats_claim", seal_beats_claim},
     {"claim_beats_seal", claim_beats_seal},
     {"claim_beats_open", claim_beats_open},
@@ -212,6 +212,6 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> gate_scenarios() { return kScenarios; }
+std::span<const Scenario> gate_scenarios() { return kGateScenarios; }
 
 }  // namespace casbook::test

@@ -7,7 +7,7 @@
 namespace casbook::test_support {
 namespace {
 
-using Kind = WitnessRecord::Kind;
+using Step = WitnessRecord::Kind;
 
 constexpr const char* kLeasePrefix = "lease ";  // and a number
 
@@ -21,9 +21,9 @@ const WordChange* change_of(const LogRecord& record, uint32_t word) {
 void read_lease(const LogRecord& record, LoneRecord& lone) {
   if (record.changes.empty()) return;
   lone.place = record.changes.front().cell;
-  if (record.kind == RecordKind::lease_renew) lone.record.kind = Kind::renew;
-  if (record.kind == RecordKind::lease_acquire) lone.record.kind = Kind::reenter;
-  if (record.kind == RecordKind::lease_release) lone.record.kind = Kind::leave;
+  if (record.kind == RecordKind::lease_renew) lone.record.kind = Step::renew;
+  if (record.kind == RecordKind::lease_acquire) lone.record.kind = Step::reenter;
+  if (record.kind == RecordKind::lease_release) lone.record.kind = Step::leave;
   const WordChange* const count = change_of(record, lease::kCount);
   if (count) lone.record.count = static_cast<uint32_t>(count->new_value);
 }
@@ -45,7 +45,7 @@ LoneRecord lone_record(const LogRecord& record) {
   LoneRecord lone{.record = {.position = record.position.value}};
   WitnessRecord& out = lone.record;
   if (record.kind == RecordKind::payment || record.kind == RecordKind::refusal) {
-    out.kind = record.kind == RecordKind::payment ? Kind::pay : Kind::deny;
+    out.kind = record.kind == RecordKind::payment ? Step::pay : Step::deny;
     read_payment(record, out);
     for (const Lease& guard : record.guards)
       lone.place = guard.place, out.token = guard.token.value;
@@ -57,7 +57,7 @@ LoneRecord lone_record(const LogRecord& record) {
   const WordChange* const holder = change_of(record, lease::kHolder);
   if (!holder) return read_lease(record, lone), lone;
   lone.place = holder->cell;
-  out.kind = is_acquire ? Kind::acquire : Kind::release;
+  out.kind = is_acquire ? Step::acquire : Step::release;
   if (is_acquire)
     out.lease = static_cast<uint32_t>(
         std::strtoul(record.name.c_str() + std::string(kLeasePrefix).size(), nullptr, 10));
@@ -66,8 +66,8 @@ LoneRecord lone_record(const LogRecord& record) {
 
 void HistoryWitness::take(const LoneRecord& lone) {
   WitnessRecord record = lone.record;
-  if (record.kind == Kind::acquire) leases_[lone.place] = record.lease;
-  if (record.kind != Kind::acquire && lone.place != LoneRecord::kNowhere) {
+  if (record.kind == Step::acquire) leases_[lone.place] = record.lease;
+  if (record.kind != Step::acquire && lone.place != LoneRecord::kNowhere) {
     const auto found = leases_.find(lone.place);
     record.lease = found == leases_.end() ? UINT32_MAX : found->second;
   }

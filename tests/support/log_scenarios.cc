@@ -208,7 +208,7 @@ std::string descriptor_waits_for_its_copy() {
   return stage.end();
 }
 
-constexpr Scenario kScenarios[] = {
+constexpr Scenario kLogScenarios[] = {
     {"killed_at_every_access", killed_at_every_access},
     {"sleeps_for_laps", sleeps_for_laps},
     {"nobody_waits", nobody_waits},
@@ -221,6 +221,6 @@ constexpr Scenario kScenarios[] = {
 
 }  // namespace
 
-std::span<const Scenario> log_scenarios() { return kScenarios; }
+std::span<const Scenario> log_scenarios() { return kLogScenarios; }
 
 }  // namespace casbook::test

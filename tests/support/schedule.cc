@@ -23,7 +23,7 @@ Schedule* active = nullptr;
 uint64_t active_seed = 0;
 
 // An assert of the engine ends the program: say at least which schedule it was.
-void tell_seed(int) {
+void tell_seed_of_schedule(int) {
   char text[64];
   const int length = std::snprintf(text, sizeof text, "in the schedule of seed %llu\n",
                                    static_cast<unsigned long long>(active_seed));
@@ -37,7 +37,7 @@ Schedule::Schedule(uint64_t seed) : seed_(seed), random_(seed) {
   if (weakness.is_on) memory_ = std::make_unique<WeakMemory>(seed);
   active = this;
   active_seed = seed_;
-  signal(SIGABRT, tell_seed);
+  signal(SIGABRT, tell_seed_of_schedule);
   base::probes.access = [](const void* address) {
     at_site({Site::Kind::access, address, base::FaultPoint::count});
   };

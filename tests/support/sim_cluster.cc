@@ -24,7 +24,7 @@ constexpr int64_t kQuietNs = 1500 * kSimMs;
 
 // An assert of the engine ends the process: it has to say which run it was.
 uint64_t running_seed = 0;
-void tell_seed(int signal) {
+void tell_running_seed(int signal) {
   char text[96];
   const int bytes = std::snprintf(text, sizeof text, "simulator: signal %d in seed %llu\n", signal,
                                   static_cast<unsigned long long>(running_seed));
@@ -49,7 +49,7 @@ class Cluster {
 
   SimReport run() {
     running_seed = options_.seed;
-    std::signal(SIGABRT, tell_seed), std::signal(SIGSEGV, tell_seed);
+    std::signal(SIGABRT, tell_running_seed), std::signal(SIGSEGV, tell_running_seed);
     begin();
     const int64_t fault_ns = (options_.is_rough ? 15 : 3) * kSimSecond + some(5 * kSimSecond);
     run_until(events_.now() + fault_ns);

@@ -1,6 +1,5 @@
 #include "support/hosts/hosts.h"
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,8 +21,6 @@ namespace {
 constexpr const char* kInterface = "eth0";
 constexpr const char* kBridge = "wire";
 constexpr int kCannotEnter = 126;
-
-std::string failed(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 // Router solicitations and the like would be frames that nobody expects. A kernel without IPv6 has
 // no such files.

@@ -1,6 +1,5 @@
 #include "support/hosts/interfaces.h"
 
-#include <cerrno>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -19,8 +18,6 @@ namespace casbook::test_support {
 namespace {
 
 constexpr int kQueueFrames = 10'000;  // what a host may be ahead of the switch
-
-std::string failed(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 void copy_name(char (&to)[IFNAMSIZ], const char* name) {
   std::strncpy(to, name, IFNAMSIZ - 1);

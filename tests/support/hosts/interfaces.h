@@ -2,12 +2,17 @@
 // program is needed for it. Each says what is in the way; empty: nothing.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "support/hosts/ether_switch.h"
 
 namespace casbook::test_support {
+
+// What is in the way, by errno.
+inline std::string failed(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 // A TAP device without a header before its frames. It goes when the last copy of `fd` is closed.
 std::string open_tap(const char* name, int& fd);

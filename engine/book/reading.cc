@@ -83,6 +83,7 @@ Result<BookSnapshot> read_book(const commit::Store& store, const Tables& tables,
   if (!taken) return taken.error();
   BookSnapshot book;
   book.position = taken->position;
+  book.accounts.reserve(std::min(range.count, accounts.accounts_opened()));
   for (uint64_t i = 0; i < range.count; ++i) {
     const uint64_t* words = &taken->values[i * kWords];
     if (!(words[kTraits] & kOpened)) continue;  // opened later

@@ -1,8 +1,9 @@
 // Many cells at one position, while writers run, writing nothing.
 //
 // A fuzzy scan and redo: copy every cell, each consistent in itself, between two looks at the end
-// of the log, S0 and S1; then apply the records of [S0, S1) that are newer than the copy. The
-// result is exactly the state after the record before S1. Nobody is delayed. Redo begins during the
+// of the log, S0 and S1; then apply the records of [S0, S1), in their order. Whatever a copy held of
+// them already is written again by them, so the result is exactly the state after the record before
+// S1. Nobody is delayed. Redo begins during the
 // scan, so a scan may take longer than the ring holds records; under a storm that overruns the redo
 // the answer is `overrun`.
 //

@@ -1,10 +1,27 @@
 // Reading: one balance, several at one position, the whole book, the past, and the end of the ring.
+#include <cstdlib>
 #include <functional>
+#include <new>
 
 #include <gtest/gtest.h>
 
 #include "support/interruption.h"
 #include "support/small_book.h"
+
+namespace {
+// What others do while the kernel gets much memory ready.
+std::function<void()> while_much_is_allocated;
+}  // namespace
+
+void* operator new(size_t bytes) {
+  if (constexpr size_t kMuch = 50'000; bytes >= kMuch && while_much_is_allocated)
+    std::exchange(while_much_is_allocated, nullptr)();
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+// Not inlined: the compiler would warn of free() on what it knows came from new.
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace casbook {
 namespace {
@@ -166,13 +183,48 @@ CreateOptions many_accounts() {
   return options;
 }
 
-// The ring is lapped during the scan, more than once; what it held is redone before.
-TEST(ReadingManyAccounts, TakesLongerThanTheRingHoldsRecords) {
-  SmallBook book(many_accounts());
+std::vector<Account> open_many(SmallBook& book) {
   std::vector<Account> accounts;
   for (uint64_t i = 0; i < many_accounts().accounts - 100; ++i)
     accounts.push_back(must(book.session.open_account(
         {ExternalId::of_number(i + 1)}, {.ledger = "EUR", .limits = {.min_available = 0}})));
+  return accounts;
+}
+
+// Not before its memory is there does a snapshot depend on what the ring holds. It takes three
+// large pieces and more: a lap during each.
+TEST(ReadingManyAccounts, DependsOnTheRingOnlyOnceItsMemoryIsThere) {
+  SmallBook book(many_accounts());
+  const std::vector<Account> accounts = open_many(book);
+  book.fund(accounts.front(), 100'000);
+  Session other = must(book.book.open_session());
+  const uint64_t ring = book.book.status().records_max;
+  uint64_t paid = 0, laps = 0;
+  const std::function<void()> lap = [&] {
+    ++laps;
+    for (uint64_t i = 0; i < 2 * ring; ++i, ++paid)
+      must(other.pay(Payment(payment_id(paid))
+                         .debit(accounts[paid % 2], 1)
+                         .credit(accounts[(paid + 1) % 2], 1)));
+    while_much_is_allocated = lap;
+  };
+  while_much_is_allocated = lap;
+  const auto chosen = book.book.balances(accounts);
+  const auto whole = book.book.snapshot();
+  while_much_is_allocated = nullptr;
+  EXPECT_GE(laps, 6u);
+  Amount sum = 0;
+  for (const Balance& balance : must(chosen)) sum += balance.available;
+  EXPECT_EQ(sum, 100'000);
+  sum = 0;
+  for (const AccountBalance& line : must(whole).accounts) sum += line.available;
+  EXPECT_EQ(sum, 0);
+}
+
+// The ring is lapped during the scan, more than once; what it held is redone before.
+TEST(ReadingManyAccounts, TakesLongerThanTheRingHoldsRecords) {
+  SmallBook book(many_accounts());
+  const std::vector<Account> accounts = open_many(book);
   for (const Account account : {accounts.front(), accounts.back()}) book.fund(account, 100'000);
   Session other = must(book.book.open_session());
   uint64_t paid = 0;

@@ -63,6 +63,40 @@ class Chain {
   std::unordered_map<Unit, uint64_t> versions_;
 };
 
+// The chain of the records [from, to), as far as they are sound. False: one was overwritten.
+bool follow(const commit::Store& store, uint64_t from, uint64_t to, AuditReport& report) {
+  Chain chain(report.problems);
+  log::Record record;
+  Position last;
+  for (uint64_t lsn = from; lsn < to; ++lsn) {
+    const log::Fetch result = log::fetch(store, lsn, record);
+    if (result == log::Fetch::damaged) {
+      report.problems.push_back("record at LSN " + std::to_string(lsn) + " is damaged");
+      break;
+    }
+    if (result != log::Fetch::got) return false;
+    chain.follow(record);
+    last = record.position;
+    ++report.records;
+  }
+  chain.compare_with_cells(store, last);
+  return true;
+}
+
+// All that the ring holds, or, where writers overwrite the oldest before they are read, the newest
+// half of it, a quarter, and so on.
+bool follow_newest(const commit::Store& store, AuditReport& report) {
+  const size_t problems_before = report.problems.size();
+  for (uint32_t halvings = 0;; ++halvings) {
+    const uint64_t floor = log::log_floor(store), end = log::log_end(store);
+    const uint64_t count = (end - floor) >> halvings;
+    if (count == 0 && halvings > 0) return false;
+    report.records = 0;
+    report.problems.resize(problems_before);
+    if (follow(store, end - count, end, report)) return true;
+  }
+}
+
 void check_conservation(const BookSnapshot& book, const Accounts& accounts,
                         std::vector<std::string>& problems) {
   __extension__ using Wide = __int128;
@@ -91,25 +125,7 @@ Result<AuditReport> audit(const commit::Store& store, const Tables& tables,
   report.accounts = book->accounts.size();
   report.position = book->position;
   check_conservation(*book, accounts, report.problems);
-  Chain chain(report.problems);
-  log::Record record;
-  Position last;
-  for (uint64_t lsn = log::log_floor(store); lsn <= book->position.lsn(); ++lsn) {
-    const log::Fetch result = log::fetch(store, lsn, record);
-    if (result == log::Fetch::overrun && report.records == 0) {
-      lsn = std::max(lsn, log::log_floor(store)) - 1;  // the floor moved before we began
-      continue;
-    }
-    if (result == log::Fetch::damaged) {
-      report.problems.push_back("record at LSN " + std::to_string(lsn) + " is damaged");
-      break;
-    }
-    if (result != log::Fetch::got) return Code::overrun;
-    chain.follow(record);
-    last = record.position;
-    ++report.records;
-  }
-  chain.compare_with_cells(store, last);
+  if (!follow_newest(store, report)) return Code::overrun;
   report.ok = report.problems.empty();
   return report;
 }

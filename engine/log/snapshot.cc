@@ -77,6 +77,7 @@ class WriteBatch {
 template <class Touch, class Apply>
 Result<void> for_each_write(const commit::Store& store, const Scan& scan, uint32_t words,
                             uint64_t from, uint64_t to, int step, Touch touch, Apply apply) {
+  if (from == to) return {};
   WriteBatch batch(scan, words);
   Record record;
   for (uint64_t n = 0; n < to - from; ++n) {

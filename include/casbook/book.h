@@ -141,7 +141,8 @@ class CASBOOK_EXPORT Book {
                                            uint32_t count_max = 1000) const;
   // What became of a payment id. payment_missing: not in the window.
   Result<PaymentInfo> lookup(const PaymentId& id) const;
-  // Conservation at one position, and the chain of the records. Errors: overrun: try again.
+  // Conservation at one position, and the chain of the records in the ring: of the newest, where
+  // writers overwrite the oldest before they are read. Errors: overrun: try again.
   Result<AuditReport> audit() const;
 
   // Looks for damage in everything the arena holds, the audit included; writes nothing, and the book

@@ -1,4 +1,5 @@
-// What somebody else does in the middle of a call: runs once, when the engine gets to a place.
+// What somebody else does in the middle of a call: once, when the engine gets to a place, or again
+// and again.
 // Everything is one thread, so the other session has to be another one than the interrupted.
 #pragma once
 
@@ -48,6 +49,34 @@ class Interruption {
   uint64_t remaining_;
   std::function<void()> action_;
   bool has_happened_ = false;
+};
+
+// A payment at every so many accesses to shared memory, from beginning to end.
+class Storm {
+ public:
+  Storm(uint64_t accesses, std::function<void()> pay) : accesses_(accesses), pay_(std::move(pay)) {
+    current = this;
+    base::probes.access = [](const void*) { current->count(); };
+  }
+  ~Storm() { base::probes.access = nullptr; }
+  Storm(const Storm&) = delete;
+  Storm& operator=(const Storm&) = delete;
+
+  uint64_t payments() const { return payments_; }
+
+ private:
+  void count() {
+    if (is_paying_ || ++seen_ % accesses_ != 0) return;
+    is_paying_ = true;
+    pay_();
+    ++payments_;
+    is_paying_ = false;
+  }
+
+  inline static Storm* current = nullptr;
+  uint64_t accesses_, seen_ = 0, payments_ = 0;
+  std::function<void()> pay_;
+  bool is_paying_ = false;
 };
 
 }  // namespace casbook::test_support

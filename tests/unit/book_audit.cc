@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "support/id_table.h"
+#include "support/interruption.h"
 #include "support/small_book.h"
 
 namespace casbook {
@@ -51,6 +52,27 @@ TEST_F(Audit, ASoundBookHasNoProblems) {
   EXPECT_EQ(report.accounts, 4u);
   EXPECT_GE(report.records, small_options().records);
   EXPECT_EQ(report.position, book_.book.position());
+}
+
+// Who pays while it is audited overwrites the oldest records before they are read: the newest are
+// followed all the same.
+TEST_F(Audit, TheChainIsFollowedThoughTheRingTurnsOver) {
+  const uint64_t ring = book_.book.status().records_max;
+  Session other = must(book_.book.open_session());
+  const auto turn_over = [&] {
+    for (uint64_t i = 0; i < 2 * ring; ++i) must(other.set_limits(b_, {}));
+  };
+  turn_over();
+  uint64_t shorter = 0;
+  // Before, some 600 accesses are to the balances at one position.
+  for (uint64_t nth = 1000; nth < 10'000; nth += 500) {
+    Interruption lap(nth, turn_over);
+    const AuditReport report = must(book_.book.audit());
+    EXPECT_TRUE(report.ok) << report.problems.front();
+    EXPECT_GT(report.records, ring / 4) << "lapped before access " << nth;
+    shorter += report.records < ring / 2;
+  }
+  EXPECT_GT(shorter, 0u);
 }
 
 TEST_F(Audit, AnEmptyBookIsSound) {

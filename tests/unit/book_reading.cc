@@ -148,34 +148,6 @@ TEST_F(Reading, TheWholeBookWhileAnAccountIsOpenedAndPaidSumsToZero) {
   }
 }
 
-// A payment at every so many accesses to shared memory, from beginning to end.
-class Storm {
- public:
-  Storm(uint64_t accesses, std::function<void()> pay) : accesses_(accesses), pay_(std::move(pay)) {
-    current = this;
-    base::probes.access = [](const void*) { current->count(); };
-  }
-  ~Storm() { base::probes.access = nullptr; }
-  Storm(const Storm&) = delete;
-  Storm& operator=(const Storm&) = delete;
-
-  uint64_t payments() const { return payments_; }
-
- private:
-  void count() {
-    if (is_paying_ || ++seen_ % accesses_ != 0) return;
-    is_paying_ = true;
-    pay_();
-    ++payments_;
-    is_paying_ = false;
-  }
-
-  inline static Storm* current = nullptr;
-  uint64_t accesses_, seen_ = 0, payments_ = 0;
-  std::function<void()> pay_;
-  bool is_paying_ = false;
-};
-
 CreateOptions many_accounts() {
   CreateOptions options = small_options();
   options.accounts = 8000;

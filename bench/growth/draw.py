@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Draws what bench_growth measured: a small picture for each curve, in one file.
 
-  draw.py RESULT.json FILE.svg
+  draw.py RESULT.json... FILE.svg
+
+Curves of a later result take the place of those of the same name in the ones before.
 
 Sizes are on a logarithmic scale (with 0 before 1), times from zero, or logarithmic where they span more
 than a factor of 300. Dots are medians, bars go from the least of the repeats to the most.
@@ -120,10 +122,17 @@ def panel(curve):
     return "".join(parts)
 
 
-def picture(result):
-    panels = [drawn for drawn in map(panel, result["curves"]) if drawn]
+def picture(results):
+    newest = {curve["name"]: (curve, result) for result in results for curve in result["curves"]}
+    panels = []
+    for curve, result in newest.values():
+        if len(results) > 1:
+            curve = {**curve, "title": f'{curve["title"]} ({result["commit"][:12]})'}
+        panels.append(panel(curve))
+    panels = [drawn for drawn in panels if drawn]
     rows = -(-len(panels) // COLUMNS)
-    about = ", ".join(text for text in (result["commit"][:12], result["machine"], result["date"][:10]) if text)
+    first = results[0]
+    about = ", ".join(text for text in (first["commit"][:12], first["machine"], first["date"][:10]) if text)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{COLUMNS * WIDTH}" height="{rows * HEIGHT + 30}" '
              'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
              f'<text x="{LEFT}" y="18">{html.escape(about)}</text>']
@@ -132,14 +141,16 @@ def picture(result):
     return "".join(parts) + "</svg>\n"
 
 
-def main(result, file_name):
-    with open(result, encoding="utf-8") as file:
-        measured_all = json.load(file)
+def main(*result_names, file_name):
+    results = []
+    for name in result_names:
+        with open(name, encoding="utf-8") as file:
+            results.append(json.load(file))
     with open(file_name, "w", encoding="utf-8") as file:
-        file.write(picture(measured_all))
+        file.write(picture(results))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main(*sys.argv[1:-1], file_name=sys.argv[-1])

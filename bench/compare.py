@@ -1,24 +1,28 @@
 #!/usr/bin/env python3
 """Puts results together, and says what moved between two of them.
 
-  compare.py merge OUT.json COMMIT PART.json...     parts: of bench_peers
-  compare.py launches OUT.json FOLDER...            adds a launch for each folder: parts of bench_peers
-                                                    and of Google Benchmark
-  compare.py compare OLD.json NEW.json              exit status 1 where something moved
+  compare.py merge OUT.json COMMIT PART.json...     parts: of bench_peers and bench_steady
+  compare.py commit RESULT.json                     which it was taken of
+  compare.py turns FOLDER                           FOLDER: before-I.json and now-I.json of bench_steady,
+                                                    two builds in turn
+  compare.py disk OLD.json NEW.json
   compare.py self-test
 
-In memory a sample is a launch: a process that repeats itself has one layout of its memory, and its
-repeats agree with each other better than with those of the next process. Each launch is first put on
-the scale of all by its references, what no change of casbook can move, since the machine drifts. A row
-has moved when all launches of one side are above all of the other, and the medians differ by more than
-the noise and by more than a floor of percent. The noise is from the launches' distances to their
-side's median (1.4826 times the median of it, as a standard deviation).
+turns and disk: exit status 1 where a row of casbook moved.
 
-Rows of two clients are not compared in memory: how far apart the cores are that the machine has been
-given decides on them, and no reference moves with it as they do.
+In memory two builds are held against each other in turns: what one machine takes for the same
+instructions differs by a third from one minute to the next, and nothing else moves by as much as
+casbook does. A sample is a turn, the distance of one build's medians to the other's. A row has moved
+when the median turn is beyond the noise and a floor of percent, and nearly all turns agree which way.
 
-On disk a sample is a repeat, and the references are all other designs that are durable.
+On disk a sample is a repeat of a kept result, and all other designs that are durable are the
+references that tell how much slower the disk was: each sample is put on one scale by them. A row has
+moved when all samples of one side are above all of the other as well.
+
+Noise: so many standard errors of a median, by the distances of the samples to their median (1.4826
+times the median of them, as a standard deviation).
 """
+import glob
 import json
 import math
 import os
@@ -28,99 +32,10 @@ import sys
 
 TIMES_NOISE = 4.0            # how many standard errors count
 PERCENT_MEMORY = 4.0         # and at least so much
-PERCENT_DURABLE = 15.0
+PERCENT_DISK = 15.0
 SAMPLES_MIN = 3
 REFERENCES_MIN = 3
-MEMORY_REFERENCES = ("floor", "in process", "shared memory")
-
-
-def times_of(row):
-    """Nanoseconds per operation, by repeat: of the quicker runs where a row has them."""
-    return row.get("quick_ns") or [1e9 / rate for rate in row["rates"] if rate > 0]
-
-
-def is_compared_in_memory(row):
-    return not row["case"].endswith("_2")
-
-
-def launch_of(rows):
-    """The least of each row's repeats, by group; key: design and case."""
-    return {f"{row['design']} {row['case']}": {"group": row["group"], "ns": min(times_of(row))}
-            for row in rows
-            if row.get("rates") and not row["durable"] and is_compared_in_memory(row)}
-
-
-def on_one_scale(samples, is_reference):
-    """Logarithms of times by row, each sample less the median distance of its references; and those.
-    None: too few references."""
-    keys = set.intersection(*(set(sample) for sample in samples))
-    logs = [{key: math.log(sample[key]["ns"]) for key in keys} for sample in samples]
-    references = [key for key in keys if is_reference(samples[0][key]["group"])]
-    usual = {key: statistics.median(one[key] for one in logs) for key in references}
-    if len(references) < REFERENCES_MIN:
-        return None
-    drifts = [statistics.median(one[key] - usual[key] for key in references) for one in logs]
-    return [{key: one[key] - drift for key in keys} for one, drift in zip(logs, drifts)], drifts
-
-
-def distances(values):
-    middle = statistics.median(values)
-    return [abs(value - middle) for value in values]
-
-
-def moved_rows(old, new, is_reference, least_percent):
-    """Lines about rows of casbook that moved, and how much slower the machine was; None: not compared."""
-    if min(len(old), len(new)) < SAMPLES_MIN or not (both := on_one_scale(old + new, is_reference)):
-        return [], None
-    scaled, drifts = both
-    least = math.log1p(least_percent / 100)
-    moved = []
-    for key in sorted(scaled[0]):
-        if old[0][key]["group"] != "casbook" or key.endswith(" floor"):
-            continue
-        before = [sample[key] for sample in scaled[:len(old)]]
-        after = [sample[key] for sample in scaled[len(old):]]
-        change = statistics.median(after) - statistics.median(before)
-        spread = 1.4826 * statistics.median(distances(before) + distances(after))
-        noise = TIMES_NOISE * 1.2533 * spread * math.sqrt(1 / len(before) + 1 / len(after))
-        are_apart = max(before) < min(after) or max(after) < min(before)
-        if are_apart and abs(change) > max(noise, least):
-            was = math.exp(statistics.median(before))
-            moved.append(f"{key}: {was:.0f} ns, now {was * math.exp(change):.0f} ns "
-                         f"({100 * math.expm1(change):+.1f} %; noise {100 * math.expm1(noise):.1f} %)")
-    slower = math.exp(statistics.median(drifts[len(old):]) - statistics.median(drifts[:len(old)]))
-    return moved, slower
-
-
-def repeats_of(result):
-    """Durable rows as samples, one for each repeat that all of them have."""
-    rows = {f"{row['design']} {row['case']}": (row["group"], times_of(row))
-            for row in result.get("rows", []) if row["durable"] and row.get("rates")}
-    count = min((len(times) for _, times in rows.values()), default=0)
-    return [{key: {"group": group, "ns": times[i]} for key, (group, times) in rows.items()}
-            for i in range(count)]
-
-
-def compare(old, new):
-    """Lines about what moved, and how much slower the machine was in memory and on disk."""
-    in_memory, memory = moved_rows(old.get("launches", []), new.get("launches", []),
-                                   lambda group: group in MEMORY_REFERENCES, PERCENT_MEMORY)
-    on_disk, disk = moved_rows(repeats_of(old), repeats_of(new),
-                               lambda group: group != "casbook", PERCENT_DURABLE)
-    return in_memory + on_disk, memory, disk
-
-
-def from_google(part):
-    """Rows of the casbook's own quick benchmarks; the time of each repetition."""
-    runs = {}
-    for run in part["benchmarks"]:
-        if run["run_type"] == "iteration" and not run.get("error_occurred"):
-            time = "real_time" if "manual_time" in run["name"] else "cpu_time"
-            runs.setdefault(run["name"].split("/repeats:")[0], []).append(run[time])
-    return [{"design": "micro", "case": name, "durable": False, "form": "safe",
-             "group": "floor" if name.startswith("floor/") else "casbook",
-             "rates": [1e9 / ns for ns in times], "per_s": 1e9 / statistics.median(times)}
-            for name, times in runs.items()]
+TURNS_AGREE = 0.8            # of all
 
 
 def read(path):
@@ -128,89 +43,173 @@ def read(path):
         return json.load(file)
 
 
-def write(path, result):
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
-        file.write("\n")
+def noise_of(*sides):
+    """Of the median of one side, or of the distance between those of two; each a list of logarithms."""
+    distances = [abs(value - statistics.median(side)) for side in sides for value in side]
+    spread = 1.4826 * statistics.median(distances)
+    return TIMES_NOISE * 1.2533 * spread * math.sqrt(sum(1 / len(side) for side in sides))
 
+
+def moved_line(key, ns, change, noise):
+    return (f"{key}: {ns:.4g} ns, now {ns * math.exp(change):.4g} ns "
+            f"({100 * math.expm1(change):+.1f} %; noise {100 * math.expm1(noise):.1f} %)")
+
+
+# --- in memory -----------------------------------------------------------------------------------
+
+def medians_of(part):
+    """ns of processor time by row of a result of Google Benchmark: the median of its repetitions."""
+    runs = {}
+    for run in part["benchmarks"]:
+        if run["run_type"] == "iteration":
+            if run.get("error_occurred"):
+                sys.exit(f"compare.py: {run['name']}: {run['error_message']}")
+            runs.setdefault(run["name"].split("/iterations:")[0], []).append(run["cpu_time"])
+    return {name: statistics.median(times) for name, times in runs.items()}
+
+
+def moved_in_turns(turns):
+    """Lines about rows that moved; turns: of two mappings of rows to ns, before and now."""
+    moved = []
+    for key in sorted(set.intersection(*(set(side) for turn in turns for side in turn))):
+        distances = [math.log(now[key] / before[key]) for before, now in turns]
+        change = statistics.median(distances)
+        noise = noise_of(distances)
+        agree = sum(distance * change > 0 for distance in distances) / len(distances)
+        if abs(change) > max(noise, math.log1p(PERCENT_MEMORY / 100)) and agree >= TURNS_AGREE:
+            ns = statistics.median(before[key] for before, _ in turns)
+            moved.append(moved_line(key, ns, change, noise))
+    return moved
+
+
+def compare_turns(folder):
+    count = len(glob.glob(os.path.join(folder, "now-*.json")))
+    turns = [tuple(medians_of(read(os.path.join(folder, f"{side}-{i}.json")))
+                   for side in ("before", "now")) for i in range(1, count + 1)]
+    if len(turns) < SAMPLES_MIN:
+        sys.exit(f"compare.py: {folder}: {len(turns)} turns, at least {SAMPLES_MIN} are needed")
+    return report(f"in memory, {len(turns)} turns", moved_in_turns(turns))
+
+
+# --- on disk -------------------------------------------------------------------------------------
+
+def repeats_of(result):
+    """Durable rows as samples, one for each repeat that all of them have."""
+    rows = {f"{row['design']} {row['case']}":
+            (row["group"], [1e9 / rate for rate in row["rates"] if rate > 0])
+            for row in result.get("rows", []) if row["durable"] and row.get("rates")}
+    count = min((len(times) for _, times in rows.values()), default=0)
+    return [{key: (group, times[i]) for key, (group, times) in rows.items()} for i in range(count)]
+
+
+def moved_on_disk(old, new):
+    """Lines about rows of casbook that moved, and how much slower the disk was; None: not compared."""
+    if min(len(old), len(new)) < SAMPLES_MIN:
+        return [], None
+    keys = set.intersection(*(set(sample) for sample in old + new))
+    logs = [{key: math.log(sample[key][1]) for key in keys} for sample in old + new]
+    references = [key for key in keys if old[0][key][0] != "casbook"]
+    if len(references) < REFERENCES_MIN:
+        return [], None
+    usual = {key: statistics.median(one[key] for one in logs) for key in references}
+    drifts = [statistics.median(one[key] - usual[key] for key in references) for one in logs]
+    moved = []
+    for key in sorted(keys - set(references)):
+        if key.endswith(" floor"):
+            continue
+        scaled = [one[key] - drift for one, drift in zip(logs, drifts)]
+        before, after = scaled[:len(old)], scaled[len(old):]
+        change = statistics.median(after) - statistics.median(before)
+        noise = noise_of(before, after)
+        are_apart = max(before) < min(after) or max(after) < min(before)
+        if are_apart and abs(change) > max(noise, math.log1p(PERCENT_DISK / 100)):
+            moved.append(moved_line(key, math.exp(statistics.median(before)), change, noise))
+    return moved, math.exp(statistics.median(drifts[len(old):]) - statistics.median(drifts[:len(old)]))
+
+
+def compare_disks(old_path, new_path):
+    old, new = read(old_path), read(new_path)
+    moved, slower = moved_on_disk(repeats_of(old), repeats_of(new))
+    if slower is None:
+        print("on disk: nothing to compare")
+        return 0
+    for key in ("machine", "kernel"):
+        if old.get(key) != new.get(key):
+            print(f"not the same {key}: {old.get(key)}, now {new.get(key)}")
+    return report(f"on disk, which took {slower:.3f} times as long as {old['date']}", moved)
+
+
+def report(what, moved):
+    print(f"{what}: " + ("\n  ".join(["moved", *moved]) if moved else "nothing moved beyond the noise"))
+    return 1 if moved else 0
+
+
+# --- results -------------------------------------------------------------------------------------
 
 def merge(out, commit, parts):
     result = {"rows": [], "skipped": []}
     for part in map(read, parts):
-        for key in ("rows", "skipped"):
-            result[key] += part.pop(key)
-        result = {**part, **result}
+        if "benchmarks" in part:
+            about = part["context"]
+            result.setdefault("steady", []).append(medians_of(part))
+            result = {**{key: about[key] for key in ("machine", "kernel", "date")}, **result}
+        else:
+            for key in ("rows", "skipped"):
+                result[key] += part.pop(key)
+            result = {**part, **result}
+    if "steady" in result:
+        result["steady"] = {key: statistics.median(one[key] for one in result["steady"])
+                            for key in result["steady"][0]}
     result["commit"] = commit
-    write(out, result)
-
-
-def rows_of(part):
-    return from_google(part) if "benchmarks" in part else part["rows"]
-
-
-def add_launches(out, folders):
-    result = read(out)
-    result["launches"] = [
-        launch_of([row for name in sorted(os.listdir(folder))
-                   for row in rows_of(read(os.path.join(folder, name)))])
-        for folder in folders]
-    write(out, result)
-
-
-def compare_files(old_path, new_path):
-    old, new = read(old_path), read(new_path)
-    for key in ("machine", "kernel"):
-        if old.get(key) != new.get(key):
-            print(f"not the same {key}: {old.get(key)}, now {new.get(key)}")
-    moved, memory, disk = compare(old, new)
-    print(f"{old['commit'][:12]} of {old['date']}, now {new['commit'][:12]}")
-    for place, slower in (("in memory", memory), ("on disk", disk)):
-        print(f"{place} the machine took {slower:.3f} times as long" if slower
-              else f"{place} nothing to compare")
-    print("\n".join(moved) if moved else "nothing moved beyond the noise")
-    return 1 if moved else 0
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+        file.write("\n")
 
 
 def self_test():
-    """Silent on the same distribution, though the machine is slower; loud on 50 ns of 650."""
+    """Silent on the same code, though the machine is slower now and then; loud on 50 ns of 520."""
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
-    references = {"striped-map": 280, "tbb-map": 130, "robust-mutex": 300, "robust-mutex-intent": 310}
 
-    def made(extra_ns, machine):
-        def launch():
-            slower = machine * chance.gauss(1, 0.1)
-            def one(group, ns):
-                return {"group": group, "ns": ns * slower * chance.gauss(1, 0.015)}
-            return {**{name: one("shared memory", ns) for name, ns in references.items()},
-                    **{f"casbook {i}": one("casbook", 650 + 20 * i) for i in range(20)},
-                    "casbook-plain": one("casbook", 650 + extra_ns)}
-        return {"launches": [launch() for _ in range(6)]}
+    def turn(extra_ns):
+        slower = chance.choice((1, 1, 1.3))
+        def side(extra):
+            return {f"pay/{i}": (520 + 20 * i + extra * (i == 0)) * slower * chance.gauss(1, 0.02)
+                    for i in range(15)}
+        return side(0), side(extra_ns)
 
-    runs = 400
-    false_alarms = sum(bool(compare(made(0, 1.0), made(0, 1.3))[0]) for _ in range(runs))
+    def samples(extra):
+        def sample():
+            slower = chance.gauss(1, 0.1)
+            return {**{f"peer {i}": ("durable", 600e3 * slower * chance.gauss(1, 0.05)) for i in range(5)},
+                    "casbook": ("casbook", (500e3 + extra) * slower * chance.gauss(1, 0.05))}
+        return [sample() for _ in range(5)]
 
-    def found(old, new):
-        return any(line.startswith("casbook-plain") for line in compare(old, new)[0])
+    runs = 300
+    false_alarms = sum(bool(moved_in_turns([turn(0) for _ in range(12)])) for _ in range(runs))
+    found = {extra: sum(any(line.startswith("pay/0:") for line in moved_in_turns([turn(extra) for _ in range(12)]))
+                        for _ in range(runs)) for extra in (50, -50)}
+    disk_alarms = sum(bool(moved_on_disk(samples(0), samples(0))[0]) for _ in range(runs))
+    disk_found = sum(bool(moved_on_disk(samples(0), samples(300e3))[0]) for _ in range(runs))
+    print(f"seed {seed}: of {runs} each, in memory {false_alarms} false alarms, {found[50]} slower and "
+          f"{found[-50]} faster found; on disk {disk_alarms} false alarms, {disk_found} slower found")
+    return 0 if (max(false_alarms, disk_alarms) <= runs / 50
+                 and min(*found.values(), disk_found) >= runs * 0.9) else 1
 
-    slower = sum(found(made(0, 1.0), made(50, 1.3)) for _ in range(runs))
-    faster = sum(found(made(50, 1.0), made(0, 0.8)) for _ in range(runs))
-    print(f"seed {seed}: of {runs} each, {false_alarms} false alarms, {slower} slower found, "
-          f"{faster} faster found")
-    return 0 if false_alarms <= runs / 50 and min(slower, faster) >= runs * 0.8 else 1
+
+COMMANDS = {"merge": (3, None, lambda out, commit, *parts: merge(out, commit, parts)),
+            "commit": (1, 1, lambda path: print(read(path)["commit"])),
+            "turns": (1, 1, compare_turns),
+            "disk": (2, 2, compare_disks),
+            "self-test": (0, 0, self_test)}
 
 
-def main(arguments):
-    if arguments[:1] == ["merge"] and len(arguments) > 3:
-        return merge(arguments[1], arguments[2], arguments[3:])
-    if arguments[:1] == ["launches"] and len(arguments) > 2:
-        return add_launches(arguments[1], arguments[2:])
-    if arguments[:1] == ["compare"] and len(arguments) == 3:
-        return compare_files(*arguments[1:])
-    if arguments == ["self-test"]:
-        return self_test()
-    sys.exit(__doc__)
+def main(name="", *arguments):
+    least, most, command = COMMANDS.get(name, (0, -1, None))
+    if len(arguments) < least or (most is not None and len(arguments) > most):
+        sys.exit(__doc__)
+    return command(*arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

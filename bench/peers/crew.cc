@@ -16,50 +16,10 @@ constexpr int kPatienceMs = 60'000;         // for a round's end, beyond its len
 constexpr uint32_t kBetweenLooksMax = 32;   // operations between two looks at the clock
 constexpr int64_t kLookEveryNs = 50'000;    // they may take so long
 
-void spin(uint64_t loops) {
-  for (uint64_t i = 0; i < loops; ++i) asm volatile("" ::: "memory");
-}
-
-// Loops that take so long, by the fastest of several tries.
-uint64_t loops_for(int64_t ns) {
-  constexpr uint64_t kLoops = 1'000'000;
-  if (ns <= 0) return 0;
-  int64_t best = INT64_MAX;
-  for (int i = 0; i < 20; ++i) {
-    const int64_t start = bench::now_ns();
-    spin(kLoops);
-    best = std::min(best, bench::now_ns() - start);
-  }
-  return kLoops * static_cast<uint64_t>(ns) / static_cast<uint64_t>(best);
-}
-
-// Nanoseconds of each of many short runs of as many operations.
-class Runs {
- public:
-  Runs() { ns_.reserve(kRunsMax); }
-  void add(int64_t ns) {
-    if (ns_.size() < kRunsMax) ns_.push_back(ns);
-  }
-  // Picoseconds of one operation; 0: there are too few to say.
-  uint64_t quick_ps() {
-    if (ns_.size() < 8) return 0;
-    const auto quarter = ns_.begin() + static_cast<std::ptrdiff_t>(ns_.size() / 4);
-    std::nth_element(ns_.begin(), quarter, ns_.end());
-    return static_cast<uint64_t>(*quarter) * 1000 / kBetweenLooksMax;
-  }
-
- private:
-  static constexpr size_t kRunsMax = 1 << 16;
-  std::vector<int64_t> ns_;
-};
-
 }  // namespace
 
 Crew::Crew(Design& design, uint32_t callers, int64_t handicap_ns)
-    : design_(design),
-      reports_(callers),
-      members_(callers),
-      handicap_loops_(loops_for(handicap_ns)) {
+    : design_(design), reports_(callers), members_(callers), handicap_(handicap_ns) {
   for (uint32_t i = 0; i < callers; ++i) {
     Member& member = members_[i];
     if (pipe(member.orders) != 0 || pipe(member.answers) != 0) std::abort();
@@ -104,7 +64,6 @@ RoundResult Crew::run(const Round& round) {
     result.busy += report.busy.load_relaxed();
     if (round.is_timed) result.latencies.add(report.latencies);
   }
-  result.quick_ns = static_cast<double>(reports_[0].quick_ps.load_relaxed()) / 1e3;
   if (!result.why.empty()) result.per_s = 0;
   return result;
 }
@@ -149,7 +108,7 @@ void Crew::work(Caller& caller, uint32_t number, const Order& order) {
     const auto a = static_cast<uint32_t>(from), b = static_cast<uint32_t>(to);
     if (round.work == Work::floor) return caller.floor_round() ? Answer::paid : Answer::failed;
     if (round.work == Work::lock) return caller.lock_unlock(a, b) ? Answer::paid : Answer::busy;
-    if (handicap_loops_ > 0) spin(handicap_loops_);
+    handicap_.burn();
     return caller.pay({.id = ++member.paid, .from = a, .to = b, .amount = 1}, {});
   };
   const auto count = [&](Answer answer) {
@@ -161,12 +120,10 @@ void Crew::work(Caller& caller, uint32_t number, const Order& order) {
   const int64_t begun = bench::now_ns(), end = order.start_ns + round.ns;
   int64_t now = begun;
   uint32_t between_looks = 1;
-  Runs runs;
   do {
     const int64_t before = now;
     for (uint32_t i = 0; i < between_looks; ++i) count(one());
     now = bench::now_ns();
-    if (between_looks == kBetweenLooksMax) runs.add(now - before);
     if (round.is_timed)
       report.latencies.add(now - before);
     else if (now - before < kLookEveryNs && between_looks < kBetweenLooksMax)
@@ -175,7 +132,6 @@ void Crew::work(Caller& caller, uint32_t number, const Order& order) {
   report.operations.store_relaxed(operations);
   report.busy.store_relaxed(busy);
   report.is_failed.store_relaxed(failed);
-  report.quick_ps.store_relaxed(runs.quick_ps());
   report.ns.store_relaxed(static_cast<uint64_t>(now - begun));
 }
 

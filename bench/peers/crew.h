@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "floor.h"
+#include "handicap.h"
 #include "histogram.h"
 #include "peers/design.h"
 
@@ -26,12 +27,8 @@ struct Round {
 };
 
 struct RoundResult {
-  double per_s = 0;   // of all callers together; 0: see `why`
-  uint64_t busy = 0;  // answers, not counted in the rate
-  // Of the first caller, where calls are not timed by themselves: a quarter of its short runs
-  // between two looks at the clock took less. Steadier than the rate where others have the machine
-  // at times.
-  double quick_ns = 0;
+  double per_s = 0;       // of all callers together; 0: see `why`
+  uint64_t busy = 0;      // answers, not counted in the rate
   Histogram latencies{};  // of a timed round
   std::string why{};
 };
@@ -55,7 +52,7 @@ class Crew {
   };
   // In memory that is shared with the children.
   struct Report {
-    base::AtomicU64 operations, busy, ns, is_failed, quick_ps;
+    base::AtomicU64 operations, busy, ns, is_failed;
     Histogram latencies;
   };
   struct Member {
@@ -72,7 +69,7 @@ class Crew {
   Design& design_;
   bench::Lines<Report> reports_;
   std::vector<Member> members_;
-  uint64_t handicap_loops_ = 0;
+  bench::Handicap handicap_;
   std::string why_;
 };
 

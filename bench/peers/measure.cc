@@ -67,7 +67,6 @@ void run_case(Subject& subject, const Case& each, const Effort& effort, Figures&
     figures.why = result.why;
     figures.busy += result.busy;
     if (is_rate) figures.rates.push_back(result.per_s);
-    if (is_rate && result.quick_ns > 0) figures.quick_ns.push_back(result.quick_ns);
     if (round.is_timed) figures.latencies.add(result.latencies);
   };
   run(true);

@@ -43,7 +43,6 @@ using bench::spread_of;
 // One case of one design, over all repeats.
 struct Figures {
   std::vector<double> rates{};     // per second
-  std::vector<double> quick_ns{};  // of one operation, see RoundResult
   Histogram latencies{};           // of payments
   uint64_t busy = 0;
   std::string why{};  // empty: it was measured

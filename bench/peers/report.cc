@@ -137,7 +137,6 @@ json row_of(const Subject& subject, size_t index, double sync_ns) {
     return row;
   }
   row["rates"] = figures.rates;
-  if (figures.quick_ns.size() == figures.rates.size()) row["quick_ns"] = figures.quick_ns;
   row["per_s"] = spread.median;
   row["mad"] = spread.mad;
   row["busy"] = figures.busy;

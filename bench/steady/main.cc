@@ -1,61 +1,32 @@
 // casbook's operations, so timed that two builds can be held against each other in turn: what
-// scripts/bench --compare is about.
+// scripts/bench --compare is about. Every sample is timed in a book of its own: where the pages of
+// a book lie decides by a tenth and more what a payment costs in it, and a book keeps its pages.
+// The book is small, since all its pages are touched first (first_touch.h).
 //
-// bench_steady [--handicap-ns N] [Google Benchmark's options]
+// bench_steady [--handicap-ns N]   reads rows, one in a line, and answers each with a sample:
+//                                  nanoseconds of processor time per operation
+// bench_steady --rows              prints those there are
+// bench_steady --about             prints where and when, as JSON
 //
-//   --handicap-ns  burnt in each payment: whether the comparison notices
-//
-// Where the pages of a book lie decides by a tenth and more what a payment costs in it, and a book
-// keeps its pages. So every repetition has a book of its own: the median of many does not depend on
-// them. That book is small, since its pages are touched first (first_touch.h); a single larger one,
-// whose lines the caches do not hold, is for what a change costs there.
+//   --handicap-ns   burnt in each payment: whether the comparison notices
 #include <functional>
+#include <iostream>
 
+#include "handicap.h"
 #include "machine.h"
 #include "own_book.h"
 
 namespace casbook::bench {
 namespace {
 
-// Of one repetition. No id of a payment has to be evicted, and no account runs dry.
-struct Shape {
-  uint64_t accounts;
-  uint64_t operations;  // that are timed; a quarter as many are made first
-  int repetitions;      // each with a book of its own
-
-  uint64_t untimed() const { return operations / 4; }
-  CreateOptions options() const {
-    CreateOptions options = book_options(accounts + OwnBook::kAccountsMore,
-                                         (accounts + operations + untimed()) * 2);
-    options.records = 1 << 12;
-    return options;
-  }
-};
-
-constexpr Shape kSmall{.accounts = 16, .operations = 1 << 12, .repetitions = 5};
-constexpr Shape kLarge{.accounts = 100'000, .operations = 1 << 14, .repetitions = 1};
+constexpr uint64_t kOperations = 1 << 12;
+constexpr uint64_t kUntimed = 1 << 10;  // that are made first
+constexpr uint64_t kSmall = 16;      // accounts: with them the caches hold what a payment touches
+constexpr uint64_t kLarge = 20'000;  // and here not
 constexpr uint64_t kBatch = 256;
 constexpr uint64_t kPostings = 8;
 constexpr uint64_t kKnownIds = 256;
 constexpr std::chrono::milliseconds kTtl = std::chrono::hours(1);
-
-// Burnt in loops whose length was measured here and now.
-class Handicap {
- public:
-  void set_ns(uint64_t ns) {
-    constexpr uint64_t kLoops = 20'000'000;
-    const int64_t start = cpu_ns();
-    spin(kLoops);
-    loops_ = ns * kLoops / static_cast<uint64_t>(cpu_ns() - start);
-  }
-  void burn() const { spin(loops_); }
-
- private:
-  static void spin(uint64_t loops) {
-    for (uint64_t i = 0; i < loops; ++i) benchmark::DoNotOptimize(i);
-  }
-  uint64_t loops_ = 0;
-};
 
 Handicap handicap;
 
@@ -66,20 +37,34 @@ struct Row {
   const char* name;
   Call (*prepare)(OwnBook&);
   uint64_t operations_per_call = 1;
-  Shape shape = kSmall;
+  uint64_t accounts = kSmall;
 };
 
-void run_row(benchmark::State& state, const Row& row) {
-  OwnBook own(own_name(), row.shape.accounts, row.shape.options());
+// No id of a payment has to be evicted.
+CreateOptions options_for(uint64_t accounts) {
+  CreateOptions options =
+      book_options(accounts + OwnBook::kAccountsMore, 2 * (accounts + kOperations + kUntimed));
+  options.records = 1 << 12;
+  return options;
+}
+
+// Exits where an operation was refused.
+double sample_of(const Row& row) {
+  OwnBook own(own_name(), row.accounts, options_for(row.accounts));
   touch_book(own.name());
-  bool ok = true;
-  {
-    const Call call = row.prepare(own);
-    for (uint64_t i = 0; i < row.shape.untimed(); i += row.operations_per_call) ok &= call();
-    while (state.KeepRunningBatch(static_cast<int64_t>(row.operations_per_call))) ok &= call();
-  }
-  if (!ok) state.SkipWithError("an operation was refused");
   must(Book::destroy(own.name()));
+  const Call call = row.prepare(own);
+  bool ok = true;
+  const auto make = [&](uint64_t operations) {
+    for (uint64_t i = 0; i < operations; i += row.operations_per_call) ok &= call();
+  };
+  make(kUntimed);
+  const int64_t start = cpu_ns();
+  make(kOperations);
+  const int64_t ns = cpu_ns() - start;
+  if (!ok)
+    std::cerr << "bench_steady: " << row.name << ": an operation was refused\n", std::exit(1);
+  return static_cast<double>(ns) / kOperations;
 }
 
 // --- payments ------------------------------------------------------------------------------------
@@ -174,14 +159,6 @@ Call renew(OwnBook& own) {
   return [&own, held] { return static_cast<bool>(own.session().renew(held, kTtl)); };
 }
 
-Call try_in_vain(OwnBook& own) {
-  must(own.session().try_acquire("lease", {.ttl = kTtl, .owner_id = 7}));
-  return [&own] {
-    const auto grant = own.session().try_acquire("lease", {.ttl = kTtl, .owner_id = 8});
-    return !grant && grant.error().code == Code::lease_held;
-  };
-}
-
 // --- reads ---------------------------------------------------------------------------------------
 
 Call balance(OwnBook& own) {
@@ -216,20 +193,16 @@ constexpr Row kRows[] = {
     {"lease/acquire_release", acquire_and_release},
     {"lease/re_enter_release", re_enter_and_release},
     {"lease/renew", renew},
-    {"lease/try_in_vain", try_in_vain},
     {"read/balance", balance},
     {"read/balances:16", balances},
     {"read/snapshot:16", snapshot},
     {"read/lookup", look_up},
 };
 
-void register_floors(const Sizes&) {}  // it is held against itself
-
-void register_benchmarks(const Sizes&) {
+const Row* row_named(std::string_view name) {
   for (const Row& row : kRows)
-    benchmark::RegisterBenchmark(row.name, [&row](auto& state) { run_row(state, row); })
-        ->Iterations(static_cast<int64_t>(row.shape.operations))
-        ->Repetitions(row.shape.repetitions);
+    if (name == row.name) return &row;
+  return nullptr;
 }
 
 }  // namespace
@@ -237,12 +210,27 @@ void register_benchmarks(const Sizes&) {
 
 int main(int argc, char** argv) {
   using namespace casbook::bench;
-  if (argc > 2 && std::strcmp(argv[1], "--handicap-ns") == 0) {
-    handicap.set_ns(std::strtoull(argv[2], nullptr, 10));
-    argv[2] = argv[0], argc -= 2, argv += 2;
+  const std::string_view option = argc > 1 ? argv[1] : "";
+  if (option == "--rows") {
+    for (const Row& row : kRows) std::cout << row.name << "\n";
+    return 0;
   }
-  const nlohmann::json about = about_run("bench_steady");
-  for (const auto& [key, value] : about.items())
-    benchmark::AddCustomContext(key, value.get<std::string>());
-  return run(argc, argv, register_floors, register_benchmarks);
+  if (option == "--about") {
+    std::cout << about_run("bench_steady") << "\n";
+    return 0;
+  }
+  if (option == "--handicap-ns" && argc == 3) {
+    handicap = Handicap(std::strtoll(argv[2], nullptr, 10));
+  } else if (argc > 1) {
+    std::cerr << "bench_steady: unknown option " << option << "\n";
+    return 2;
+  }
+  for (std::string name; std::getline(std::cin, name);) {
+    const Row* row = row_named(name);
+    if (row == nullptr) {
+      std::cerr << "bench_steady: no row " << name << " (see --rows)\n";
+      return 2;
+    }
+    std::cout << sample_of(*row) << std::endl;
+  }
 }

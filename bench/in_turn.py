@@ -6,8 +6,8 @@
 
 OUT.json gets the median of each row of NOW. Exit status 1 where a row moved.
 
-What one machine takes for the same instructions differs by a third from one second to the next, where
-others use the other half of its cores, and nothing else moves by as much as casbook does. So the two
+What one machine takes for the same instructions differs by a third from one second to the next,
+presumably as others use the other half of its cores, and nothing else moves by as much as casbook does. So the two
 builds take their turns within a tenth of a second, row by row. A sample is a pair of processes: the
 median distance of their turns, since what a process has of memory and of code stays where it is. A row
 has moved when the median sample is beyond the noise and a floor of percent, and nearly all agree which
@@ -118,7 +118,7 @@ def measure(arguments):
 
 
 def self_test():
-    """Silent on the same code, though the machine goes slower and quicker; loud on 50 ns of 530."""
+    """Silent on the same code, though the machine goes slower and quicker; loud on 40 ns of 400."""
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
 

@@ -30,9 +30,6 @@ uint64_t number_from(const char* name, uint64_t otherwise) {
 
 ClusterPlan plan_of(const std::string& rate, uint32_t members = 0) {
   ClusterPlan plan;
-  plan.arena =
-      "accounts = 64\npayments = 400000\nrecords = 4096\nleases = 32\nledgers = 4\n"
-      "sessions = 16\n";
   plan.segment = "4MiB";
   plan.more = "[checkpoint]\nevery = \"200ms\"\n";
   plan.cluster = "catch_up_bytes_per_second = \"" + rate + "\"\n";

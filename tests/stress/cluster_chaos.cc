@@ -34,6 +34,7 @@ void write_report(const char* path, uint64_t seconds, uint64_t seed,
 void run_chaos(ClusterChaosOptions options) {
   const uint64_t seconds = number_from("CASBOOK_CHAOS_SECONDS", 6);
   const uint64_t seed = number_from("CASBOOK_SEED", std::random_device()());
+  if (seconds > 60) options.payments = 400'000;
   options.disks |= number_from("CASBOOK_CHAOS_DISKS", 0) != 0;
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   test_support::ClusterChaos chaos(options, seed);

@@ -348,9 +348,7 @@ class ClusterPath : public ClusterLife {
   // `narrow` comes in the middle of it, then `widen`.
   void run(const std::function<void()>& narrow, const std::function<void()>& widen) {
     ClusterPlan plan;
-    plan.arena =
-        "accounts = 64\npayments = 1000000\nrecords = 65536\nleases = 32\nledgers = 4\n"
-        "sessions = 16\n";
+    plan.arena = small_arena(300'000, 65'536);
     ASSERT_NO_FATAL_FAILURE(begin(plan));
     ASSERT_NO_FATAL_FAILURE(begin_paying());
     begin_heavy_load();

@@ -31,9 +31,6 @@ class ClusterMembers : public testing::Test {
   void SetUp() override {
     if (!hosts_.are_there()) GTEST_SKIP() << "no hosts here: " << hosts_.why_not();
     ClusterPlan plan;
-    plan.arena =
-        "accounts = 64\npayments = 400000\nrecords = 4096\nleases = 32\nledgers = 4\n"
-        "sessions = 16\n";
     plan.segment = "4MiB";
     plan.members = kFounders;
     daemons_.emplace(hosts_, CASBOOK_COMMAND_INSTRUMENTED, plan);
@@ -248,8 +245,7 @@ TEST_F(ClusterMembers, ComeBackUnderTheirIdWithAnEmptyDisk) {
   ASSERT_TRUE(await(
       [&] {
         if (!daemons_->is_running(lost)) daemons_->start(lost), started_ns = monotonic_ns();
-        return has_said(lost, "event=copy_installed") &&
-               monotonic_ns() - started_ns > kFarewellNs;
+        return has_said(lost, "event=copy_installed") && monotonic_ns() - started_ns > kFarewellNs;
       },
       kSeconds));
   EXPECT_EQ(roles(add(lost)), "1 voter, 2 voter, 3 voter");

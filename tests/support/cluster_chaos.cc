@@ -12,7 +12,6 @@ constexpr int kConvergenceSeconds = 30;
 constexpr uint64_t kProgress = 5;  // payments of each client after healing
 constexpr int64_t kSecond = 1'000'000'000, kMinute = 60 * kSecond;
 constexpr uint32_t kDiskMebibytes = 512;
-constexpr uint64_t kPaymentsMax = 400'000;  // that a book has room for
 
 struct Named {
   const char* name;
@@ -33,8 +32,9 @@ constexpr Named kNames[kBlows] = {{"daemons killed", 2},
                                   {"disks full", 1},
                                   {"disks that stand still", 1}};
 
-ClusterPlan plan_of(const ClusterChaosOptions&) {
+ClusterPlan plan_of(const ClusterChaosOptions& options) {
   ClusterPlan plan;
+  plan.arena = small_arena(options.payments);
   plan.segment = "4MiB";
   plan.more = "[checkpoint]\nevery = \"500ms\"\n";
   return plan;
@@ -250,7 +250,8 @@ uint64_t ClusterChaos::highest_term() {
 
 void ClusterChaos::run(uint64_t seconds) {
   // The room for payments is to last.
-  run_.truth().pause_us = std::max<uint64_t>(300, seconds * 1'000'000 / (kPaymentsMax * 3 / 4));
+  run_.truth().pause_us =
+      std::max<uint64_t>(300, seconds * 1'000'000 / (options_.payments * 3 / 4));
   heal();
   ASSERT_TRUE(await_progress()) << "nobody pays at the beginning\n" << run_.all_events(30);
   first_term_ = highest_term();

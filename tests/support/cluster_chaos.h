@@ -23,6 +23,7 @@ struct ClusterChaosOptions {
   bool bridges = false;
   // Each host has a disk of its own, which is full or stands still for a while.
   bool disks = false;
+  uint64_t payments = 100'000;  // that a book has room for; so slow are they in a long run
 };
 
 // What is done to a host.

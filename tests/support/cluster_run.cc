@@ -46,10 +46,6 @@ ClusterPlan patient_plan() {
 ClusterRun::ClusterRun(const HostsOptions& options) : hosts_(options), payers_(options.count) {}
 
 void ClusterRun::make_daemons(ClusterPlan plan) {
-  if (plan.arena.empty())
-    plan.arena =
-        "accounts = 64\npayments = 400000\nrecords = 4096\nleases = 32\nledgers = 4\n"
-        "sessions = 16\n";
   plan.key_file = "cluster.key";  // in the folder of each
   require(static_cast<bool>(replicate::write_new_key(key_file(1))), "no key");
   for (uint32_t host = 2; host <= count(); ++host)

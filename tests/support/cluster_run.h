@@ -27,7 +27,7 @@ class ClusterRun {
   Hosts& hosts() { return hosts_; }
   const Hosts& hosts() const { return hosts_; }
   uint32_t count() const { return hosts_.count(); }
-  // Of a plan without an arena it is a small one. Each host has a key file of its own.
+  // Each host has a key file of its own.
   void make_daemons(ClusterPlan plan);
   ClusterDaemons& daemons() { return *daemons_; }
   std::string key_file(uint32_t host) const { return hosts_.disk(host) + "/cluster.key"; }

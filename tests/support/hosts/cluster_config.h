@@ -7,13 +7,20 @@
 
 namespace casbook::test_support {
 
+// Every process that attaches, and every look at a book, enters all of its pages into its own page
+// table: what is not needed is paid for many times.
+inline std::string small_arena(uint64_t payments = 100'000, uint64_t records = 4096) {
+  return "accounts = 64\npayments = " + std::to_string(payments) +
+         "\nrecords = " + std::to_string(records) + "\nleases = 32\nledgers = 4\nsessions = 16\n";
+}
+
 struct ClusterPlan {
   std::string id = "test", book = "b";
-  std::string key_file{};  // the same on all hosts
-  std::string arena{};     // lines of its section, the same on all hosts
-  std::string more{};      // further sections; those of the journal are below
-  std::string cluster{};   // further lines of the cluster's
-  uint32_t members = 0;    // the first so many hosts, the others join; 0: all
+  std::string key_file{};             // the same on all hosts
+  std::string arena = small_arena();  // lines of its section, the same on all hosts
+  std::string more{};                 // further sections; those of the journal are below
+  std::string cluster{};              // further lines of the cluster's
+  uint32_t members = 0;               // the first so many hosts, the others join; 0: all
   std::string segment = "64MiB";
   std::string mode = "multicast";
   uint32_t election_timeout_ms = 150, heartbeat_ms = 30, mtu = 1500;

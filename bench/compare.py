@@ -25,8 +25,11 @@ REFERENCES_MIN = 3
 
 
 def read(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        sys.exit(f"compare.py: {path}: {error}")
 
 
 def noise_of(*sides):
@@ -123,7 +126,7 @@ def self_test():
 
 
 COMMANDS = {"merge": (3, None, lambda out, commit, *parts: merge(out, commit, parts)),
-            "commit": (1, 1, lambda path: print(read(path)["commit"])),
+            "commit": (1, 1, lambda path: print(read(path).get("commit", "(none)"))),
             "disk": (2, 2, compare_disks),
             "self-test": (0, 0, self_test)}
 

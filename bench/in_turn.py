@@ -77,6 +77,8 @@ def take_turns(now, before, processes, handicap):
     programs = [(now, handicap)] if before is None else [(before, ()), (now, handicap)]
     rows = [row for row in asked(now, "--rows").split()
             if before is None or row in asked(before, "--rows").split()]
+    if not rows:
+        sys.exit(f"in_turn.py: {before} and {now} have no row in common")
     turns = {row: [] for row in rows}
     for process in range(processes):
         print(f"in_turn.py: process {process + 1} of {processes}", file=sys.stderr)

@@ -42,8 +42,8 @@ using bench::spread_of;
 
 // One case of one design, over all repeats.
 struct Figures {
-  std::vector<double> rates{};     // per second
-  Histogram latencies{};           // of payments
+  std::vector<double> rates{};  // per second
+  Histogram latencies{};        // of payments
   uint64_t busy = 0;
   std::string why{};  // empty: it was measured
 };

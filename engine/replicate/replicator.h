@@ -213,32 +213,14 @@ class Replicator {
   Replicator(const ReplicatorOptions& options, journal::Storage& storage,
              const journal::JournalState& state, RaftLog& log, Network& network, HostedBook& book,
              PeerDisks disks);
-  void on_message(uint64_t from, Message&& message);
-  void on_received(uint64_t from, const Received& received);
-  void on_offer(uint64_t from, const Offer& offer);
-  void note_lag(const Follower& follower);
-  void offer_copies(std::vector<Outgoing>& messages) const;
-  bool is_out(uint64_t node);
-  void spare_laggards(std::vector<Outgoing>& messages);
-  bool take_digest_talk(uint64_t from, Message& message);
-  void on_digest_answer(uint64_t from, const DigestAnswer& answer);
-  void tell_unfit(uint64_t leader, const Digest& digest);
-  void enter(Quarantine&& quarantine);
-  Task next_comparison();
-  Follower* find_follower(uint64_t node);
-  void note_result(uint64_t from, const AppendResult& result);
-  void prove_contact(uint64_t from);
+  // What another node says against the rules is dropped.
+  static bool is_fatal(const Error& error) {
+    return error.code == Code::damaged || error.code == Code::no_memory ||
+           error.code == Code::book_full;
+  }
   Result<void> hand_over();
   Result<void> check_disks();
-  void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
   Result<void> carry_out(Result<Update>&& update);
-  Result<void> hand_to_disk();
-  void want_disk(uint64_t index, bool is_alone);
-  void note_disk_wanted(const DiskWanted& wanted);
-  void answer_without_disk();
-  void begin_hearing(uint64_t term);
-  void tell_received(uint64_t leader);
-  void want_disk_for_the_sent();
   void note_role();
   void lead();
   void step_down();
@@ -246,9 +228,6 @@ class Replicator {
   void tell_leader();
   uint64_t majority_of(std::vector<uint64_t> values) const;
   uint64_t quorum_index() const;
-  void begin_round();
-  void note_rounds();
-  void tell_leading(int64_t round_sent_ns);
   bool are_payments_held() const {
     return membership_.holds_payments() || consensus_->is_transferring();
   }
@@ -263,9 +242,45 @@ class Replicator {
   int64_t election_timeout_ns() const {
     return options_.consensus.election_timeout_ms * int64_t{1'000'000};
   }
-  bool is_there(uint64_t node) const;
+
+  // --- replicator_messages.cc
+  void on_message(uint64_t from, Message&& message);
+  void acknowledge(uint64_t from, const AppendEntries& append, bool is_rejected);
+  void begin_hearing(uint64_t term);
+  void tell_received(uint64_t leader);
+  void on_received(uint64_t from, const Received& received);
+  Follower* find_follower(uint64_t node);
+  void note_result(uint64_t from, const AppendResult& result);
+  void prove_contact(uint64_t from);
+
+  // --- replicator_laggards.cc
+  void note_lag(const Follower& follower);
+  void offer_copies(std::vector<Outgoing>& messages) const;
+  bool is_out(uint64_t node);
+  void spare_laggards(std::vector<Outgoing>& messages);
+  void on_offer(uint64_t from, const Offer& offer);
+
+  // --- replicator_disk.cc
+  Result<void> hand_to_disk();
+  void want_disk(uint64_t index, bool is_alone);
+  void note_disk_wanted(const DiskWanted& wanted);
+  void answer_without_disk();
+  void want_disk_for_the_sent();
+
+  // --- replicator_rounds.cc
+  void begin_round();
+  void note_rounds();
+  void tell_leading(int64_t round_sent_ns);
+
+  // --- replicator_divergence.cc
+  bool take_digest_talk(uint64_t from, Message& message);
+  void on_digest_answer(uint64_t from, const DigestAnswer& answer);
+  void tell_unfit(uint64_t leader, const Digest& digest);
+  void enter(Quarantine&& quarantine);
+  Task next_comparison();
 
   // --- replicator_members.cc
+  bool is_there(uint64_t node) const;
   Result<void> recover_configuration(Recovered& recovered, uint64_t applied);
   Result<void> keep_configuration(uint64_t index, const Configuration& configuration);
   Result<void> note_configuration();
